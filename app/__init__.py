@@ -1,0 +1,1 @@
+"""Thetaloop: a server for sequential experiments."""

@@ -1,0 +1,1 @@
+"""The APIs this server speaks, one folder each."""

@@ -1,0 +1,1 @@
+"""Pure descriptions of what the server keeps: frozen dataclasses, no I/O."""

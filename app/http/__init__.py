@@ -1,0 +1,1 @@
+"""Shared by every dialect: base handler, arguments, errors, sign-in, routing."""

@@ -1,0 +1,1 @@
+"""What handlers call: experiments, accounts, statistics, the catalogue of defaults."""
