@@ -1,0 +1,184 @@
+"""Thompson sampling for rewards of zero and one, and for the precision of an experiment."""
+
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from policies.base import List, Proportion, Variance
+from policies.policy import Arm, Policy, Theta, finite, share_best
+from policies.quadrature import BetaScores
+
+
+class BernoulliThompson(Policy):
+    """Thompson sampling for rewards of zero and one.
+
+    The posterior of an arm's success rate after s successes and f failures is Beta(prior[0] + s, prior[1] + f). One
+    rate is drawn from each posterior and the arm with the highest is chosen, so an arm is chosen as often as it is
+    believed to be the best: uncertain arms are explored, hopeless ones are not. :meth:`draw` does just that; the
+    probabilities are the exact ones, by quadrature.
+
+    Parameters
+    ----------
+    theta
+        ``{arm: {"p": ..., "n": ...}}``, as :class:`policies.base.Proportion` keeps it; ``p * n`` are the successes. A
+        reward outside 0..1 counts as the nearer bound, one between them as a part of a success.
+    arms
+        The arms.
+    prior
+        Successes and failures added to each arm.
+    floor
+        See :class:`policies.policy.Policy`.
+
+    Examples
+    --------
+    >>> policy = BernoulliThompson({"a": {"p": 0.3, "n": 10}, "b": {"p": 0.8, "n": 10}}, ["a", "b"])
+    >>> np.random.seed(1)
+    >>> arm, propensity = policy.pull()
+    >>> arm, round(propensity, 6)
+    ('b', 0.985013)
+
+    References
+    ----------
+    Thompson (1933). On the likelihood that one unknown probability exceeds another in view of the evidence of two
+    samples. Biometrika 25(3/4). Chapelle and Li (2011). An empirical evaluation of Thompson sampling. NIPS 24.
+    """
+
+    def __init__(
+        self, theta: Theta | None, arms: Iterable[Arm], prior: tuple[float, float] = (1.0, 1.0), floor: float = 0.0
+    ) -> None:
+        super().__init__(theta, arms, floor)
+        self.prior = prior
+
+    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
+        proportion = Proportion(self.theta.get(str(arm)))
+        proportion.update(min(1.0, max(0.0, finite(reward))))
+        self.theta[str(arm)] = proportion.get_dict()
+
+    def _posterior(self) -> tuple[list[float], list[float]]:
+        return beta_posterior([self.theta.get(name) or {} for name in self.names], self.prior)
+
+    def _probabilities(self, context: Any) -> list[float]:
+        return best_beta(*self._posterior())
+
+    def _draw(self, context: Any) -> int:
+        return draw_beta(*self._posterior())
+
+
+class BBThompsonList(List[Proportion]):
+    """A list of proportions that chooses by Thompson sampling.
+
+    The same policy as :class:`BernoulliThompson` with a flat prior, for scripts that keep one
+    :class:`policies.base.Proportion` per arm. Arms with no success or no failure yet are arms like any other: their
+    posterior is Beta(1, 1 + n) or Beta(1 + n, 1).
+
+    Parameters
+    ----------
+    thetas
+        ``{name: {"p": ..., "n": ...}}``, as ``self.get_theta(key=...)`` answers.
+    names
+        The arms.
+
+    Examples
+    --------
+    >>> thetas = {"control": {"p": 0.0, "n": 50}, "treatment": {"p": 0.1, "n": 50}}
+    >>> arms = BBThompsonList(thetas, ["control", "treatment"])
+    >>> np.random.seed(1)
+    >>> arms.thompson()
+    'treatment'
+    >>> round(arms.propensity("treatment"), 8)
+    0.98662547
+
+    References
+    ----------
+    Kaptein and Kruijswijk (2016). StreamingBandit: a platform for developing adaptive persuasive systems.
+    arXiv:1602.06700.
+    """
+
+    def __init__(self, thetas: Mapping[Any, Theta], names: Iterable[Any]) -> None:
+        super().__init__(thetas, Proportion, names)
+
+    def thompson(self) -> Any:
+        """Draw an arm."""
+        return self.names[draw_beta(*self._posterior())]
+
+    def propensity(self, name: Any, n: int | None = None) -> float:
+        """The probability that :meth:`thompson` draws ``name``.
+
+        It is exact; the number of draws ``n`` that older scripts pass is not needed any more.
+        """
+        return best_beta(*self._posterior())[self.names.index(name)]
+
+    def _posterior(self) -> tuple[list[float], list[float]]:
+        return beta_posterior([estimator.value for estimator in self.base_list.values()], (1.0, 1.0))
+
+
+class ThompsonVarList(List[Variance]):
+    """Assign the next subject where it is expected to make the comparison most precise.
+
+    The variance of an estimated difference is the sum of ``v / n`` over the groups. One more subject lowers a group's
+    term by ``v / (n (n + 1))``; v isn't known, so it is drawn from its posterior, the scaled inverse chi-square, and
+    the group with the largest gain gets the subject. Noisy groups so end up with more subjects. Groups with fewer
+    than two come first.
+
+    Parameters
+    ----------
+    thetas
+        ``{name: {"n", "x_bar", "s", "v"}}``, as ``self.get_theta(key=...)`` answers.
+    names
+        The groups.
+
+    Examples
+    --------
+    >>> calm = {"n": 20, "x_bar": 5.0, "s": 19.0, "v": 1.0}
+    >>> noisy = {"n": 20, "x_bar": 5.0, "s": 190.0, "v": 10.0}
+    >>> groups = ThompsonVarList({"calm": calm, "noisy": noisy}, ["calm", "noisy"])
+    >>> np.random.seed(1)
+    >>> sum(groups.experimentThompson() == "noisy" for _ in range(100))
+    100
+
+    References
+    ----------
+    Kaptein (2015). The use of Thompson sampling to increase estimation precision. Behavior Research Methods 47(2).
+    """
+
+    def __init__(self, thetas: Mapping[Any, Theta], names: Iterable[Any]) -> None:
+        super().__init__(thetas, Variance, names)
+
+    def experimentThompson(self) -> Any:
+        """Draw a group."""
+        fresh = [name for name, group in self.base_list.items() if group.get_count() < 2]
+        if fresh:
+            return random.choice(fresh)
+        gains = []
+        for group in self.base_list.values():
+            n = group.get_count()
+            gains.append(float(group.value["s"]) / max(np.random.chisquare(n - 1), 1e-300) / (n * (n + 1)))
+        p = share_best(gains)
+        return random.choice([name for name, share in zip(self.names, p, strict=True) if share])
+
+
+def beta_posterior(proportions: Iterable[Theta], prior: tuple[float, float]) -> tuple[list[float], list[float]]:
+    """Both parameters of each arm's posterior."""
+    a, b = [], []
+    for theta in proportions:
+        n = float(theta.get("n", 0))
+        successes = min(max(float(theta.get("p", 0.0)) * n, 0.0), n)
+        a.append(prior[0] + successes)
+        b.append(prior[1] + n - successes)
+    return a, b
+
+
+def draw_beta(a: list[float], b: list[float]) -> int:
+    """Draw one rate per arm; the index of the highest."""
+    return int(np.argmax(np.random.beta(a, b)))
+
+
+def best_beta(a: list[float], b: list[float]) -> list[float]:
+    """``P(arm is best)`` for independent Beta(a, b).
+
+    >>> [round(p, 8) for p in best_beta([4.0, 6.0, 9.0], [8.0, 6.0, 3.0])]
+    [0.01004403, 0.08897818, 0.90097779]
+    """
+    return BetaScores(np.array(a), np.array(b)).best()
