@@ -1,0 +1,89 @@
+"""Linear regression, one observation at a time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.ridge import invert
+
+Floats = NDArray[np.float64]
+
+
+class LM:
+    """A ridge regression that is updated with each observation.
+
+    The sums of ``x x'`` and of ``y x`` are all that a least squares fit needs, whatever the number of observations.
+    The sum of ``x x'`` starts at the identity, a slight pull of the coefficients towards zero, so there is a solution
+    from the first observation on.
+
+    Parameters
+    ----------
+    default
+        ``{"b": ..., "A": ..., "n": ...}``, or ``{}``.
+    p
+        How many regressors; if it isn't given a fresh model takes it from the first observation.
+    add_intercept
+        Whether to put a 1 in front of each x. It isn't counted in ``p``.
+
+    Examples
+    --------
+    >>> model = LM({}, p=1, add_intercept=True)
+    >>> for x in range(100):
+    ...     model.update(3.0 + 0.5 * x, [x])
+    >>> round(model.predict([10]), 2)
+    7.9
+
+    References
+    ----------
+    Ippel, Kaptein and Vermunt (2016). Dealing with data streams. Methodology 12(4).
+    """
+
+    def __init__(self, default: Mapping[str, Any] | None, p: int | None = None, add_intercept: bool = False) -> None:
+        self.p = p
+        self.add_intercept = add_intercept
+        theta = default or {}
+        size = 0 if p is None else p + add_intercept
+        self.b = vector(theta.get("b", [0.0] * size))
+        self.A = matrix(theta.get("A", np.eye(size)))
+        self.n = int(theta.get("n", 0))
+
+    def update(self, y: float, x: Sequence[float], discount: float = 1) -> None:
+        """Take in one observation; ``discount`` is its weight."""
+        row = self._row(x)
+        if not len(self.b):
+            self.b, self.A = np.zeros(len(row)), np.eye(len(row))
+        self.b = self.b + discount * float(y) * row
+        self.A = self.A + discount * np.outer(row, row)
+        self.n += 1
+
+    def get_coefs(self) -> Floats:
+        """The coefficients."""
+        return np.asarray(invert(self.A[None])[0] @ self.b)
+
+    def predict(self, x: Sequence[float]) -> float:
+        """The expected y at x."""
+        row = self._row(x)
+        return float(self.get_coefs() @ row) if len(self.b) else 0.0
+
+    def get_dict(self) -> dict[str, Any]:
+        """``{"b": [p], "A": [[p], ...], "n": count}``."""
+        return {"b": self.b.tolist(), "A": self.A.tolist(), "n": self.n}
+
+    def _row(self, x: Sequence[float]) -> Floats:
+        row = vector(x)
+        return np.concatenate([[1.0], row]) if self.add_intercept else row
+
+
+def vector(values: Any) -> Floats:
+    """One dimension, also from a nested list or the text of one, as older theta has it."""
+    return np.array(json.loads(values) if isinstance(values, str) else values, dtype=float).reshape(-1)
+
+
+def matrix(values: Any) -> Floats:
+    """A square matrix, also from the text of one."""
+    flat = vector(values)
+    size = round(len(flat) ** 0.5)
+    return flat.reshape(size, size)
