@@ -1,6 +1,6 @@
 """Policies that forget gradually: discounted UCB and discounted Thompson sampling."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from policies.policy import Arm, Theta, finite
@@ -101,7 +101,7 @@ class DiscountedThompson(Discounted, RecentThompson):
         theta: Theta | None,
         arms: Iterable[Arm],
         gamma: float = 0.99,
-        prior: tuple[float, float] = (1.0, 1.0),
+        prior: Sequence[float] = (1.0, 1.0),
         floor: float = 0.0,
     ) -> None:
         super().__init__(theta, arms, floor)

@@ -68,7 +68,8 @@ class HybridLinUCB(Policy):
     arms
         The arms.
     arm_features
-        ``{arm: [features]}``, of the same length for all arms; an arm that isn't listed has the only feature 1.
+        ``{arm: [features]}``, of the same length for all arms; an arm that isn't listed shares nothing. Without any,
+        each arm has the one feature 1.
     alpha
         How many standard errors, in units of the rewards' noise.
     lam
@@ -127,7 +128,8 @@ class HybridLinUCB(Policy):
     def _both(self, context: Any, names: list[str]) -> tuple[Floats, Floats]:
         """The context of each arm, and its products with the arm's own features."""
         x = features(context, names)
-        own = np.array([self.arm_features.get(name, [1.0]) for name in names], dtype=float)
+        unlisted = [0.0] * len(next(iter(self.arm_features.values()))) if self.arm_features else [1.0]
+        own = np.array([self.arm_features.get(name, unlisted) for name in names], dtype=float)
         return x, (x[:, :, None] * own[:, None, :]).reshape(len(names), -1)
 
     def _state(self, names: list[str], x: Floats, z: Floats) -> tuple[Floats, ...]:
@@ -140,7 +142,14 @@ class HybridLinUCB(Policy):
             raise ValueError(f"the context has {d} features and {k} products with the arm's, theta another number")
         return np.array(shared["A0"], dtype=float), np.array(shared["b0"], dtype=float), A, b, B
 
+    def indices(self, context: Any = None) -> dict[Any, float]:
+        """``{arm: index}``."""
+        return dict(zip(self.arms, self._indices(context), strict=True))
+
     def _probabilities(self, context: Any) -> list[float]:
+        return share_best(self._indices(context))
+
+    def _indices(self, context: Any) -> list[float]:
         x, z = self._both(context, self.names)
         A0, b0, A, b, B = self._state(self.names, x, z)
         inverse0, inverse = invert(A0[None])[0], invert(A)
@@ -150,4 +159,4 @@ class HybridLinUCB(Policy):
         rest = z - np.einsum("kij,ki->kj", B, spread)  # what the arm's own regression leaves to the shared one
         variance = np.einsum("ki,ij,kj->k", rest, inverse0, rest) + np.einsum("ki,ki->k", x, spread)
         index = z @ beta + np.einsum("ki,ki->k", x, own) + self.alpha * np.sqrt(np.maximum(variance, 0.0))
-        return share_best(index.tolist())
+        return [float(each) for each in index]

@@ -2,10 +2,11 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from policies.policy import Policy, share_best
-from policies.thompson import best_beta, draw_beta
+from policies.thompson import best_beta, beta_posterior, draw_beta
 
 FORGOTTEN = 1e-9  # an arm with fewer (decayed) rewards than this counts as untried
 
@@ -34,15 +35,10 @@ class RecentUCB(Recent):
 class RecentThompson(Recent):
     """Bernoulli Thompson sampling on recent rewards."""
 
-    prior: tuple[float, float]
+    prior: Sequence[float]
 
     def _posterior(self) -> tuple[list[float], list[float]]:
-        a, b = [], []
-        for n, total in self._recent():
-            successes = min(max(total, 0.0), n)
-            a.append(self.prior[0] + successes)
-            b.append(self.prior[1] + n - successes)
-        return a, b
+        return beta_posterior(self._recent(), self.prior)
 
     def _probabilities(self, context: Any) -> list[float]:
         return best_beta(*self._posterior())

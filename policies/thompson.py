@@ -1,7 +1,7 @@
 """Thompson sampling for rewards of zero and one, and for the precision of an experiment."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from policies.base import List, Proportion, Variance
 from policies.policy import Arm, Policy, Theta, finite, share_best
 from policies.quadrature import BetaScores
+
+SMALLEST_PRIOR = 0.05  # below it so much of the posterior is at 0 and 1 that doubles cannot tell the draws apart
 
 
 class BernoulliThompson(Policy):
@@ -27,7 +29,7 @@ class BernoulliThompson(Policy):
     arms
         The arms.
     prior
-        Successes and failures added to each arm.
+        Successes and failures added to each arm, 0.05 or more of each.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -46,7 +48,7 @@ class BernoulliThompson(Policy):
     """
 
     def __init__(
-        self, theta: Theta | None, arms: Iterable[Arm], prior: tuple[float, float] = (1.0, 1.0), floor: float = 0.0
+        self, theta: Theta | None, arms: Iterable[Arm], prior: Sequence[float] = (1.0, 1.0), floor: float = 0.0
     ) -> None:
         super().__init__(theta, arms, floor)
         self.prior = prior
@@ -57,7 +59,7 @@ class BernoulliThompson(Policy):
         self.theta[str(arm)] = proportion.get_dict()
 
     def _posterior(self) -> tuple[list[float], list[float]]:
-        return beta_posterior([self.theta.get(name) or {} for name in self.names], self.prior)
+        return beta_posterior([counts(self.theta.get(name)) for name in self.names], self.prior)
 
     def _probabilities(self, context: Any) -> list[float]:
         return best_beta(*self._posterior())
@@ -111,7 +113,7 @@ class BBThompsonList(List[Proportion]):
         return best_beta(*self._posterior())[self.names.index(name)]
 
     def _posterior(self) -> tuple[list[float], list[float]]:
-        return beta_posterior([estimator.value for estimator in self.base_list.values()], (1.0, 1.0))
+        return beta_posterior([counts(estimator.value) for estimator in self.base_list.values()], (1.0, 1.0))
 
 
 class ThompsonVarList(List[Variance]):
@@ -159,12 +161,21 @@ class ThompsonVarList(List[Variance]):
         return random.choice([name for name, share in zip(self.names, p, strict=True) if share])
 
 
-def beta_posterior(proportions: Iterable[Theta], prior: tuple[float, float]) -> tuple[list[float], list[float]]:
-    """Both parameters of each arm's posterior."""
+def counts(proportion: Theta | None) -> tuple[float, float]:
+    """Observations and successes of a theta of :class:`policies.base.Proportion`."""
+    if not proportion:
+        return 0.0, 0.0
+    n = float(proportion["n"])
+    return n, float(proportion["p"]) * n
+
+
+def beta_posterior(arms: Iterable[tuple[float, float]], prior: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Both parameters of each arm's posterior, from its observations and successes."""
+    if min(prior) < SMALLEST_PRIOR:
+        raise ValueError(f"prior is {prior!r}; both numbers must be at least {SMALLEST_PRIOR}")
     a, b = [], []
-    for theta in proportions:
-        n = float(theta.get("n", 0))
-        successes = min(max(float(theta.get("p", 0.0)) * n, 0.0), n)
+    for n, total in arms:
+        successes = min(max(total, 0.0), n)
         a.append(prior[0] + successes)
         b.append(prior[1] + n - successes)
     return a, b

@@ -1,7 +1,7 @@
 """Top-two Thompson sampling: find the best arm, rather than earn while looking."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from policies.gaussian import GaussianThompson
 from policies.policy import Arm, Policy, Theta, choose
 from policies.thompson import BernoulliThompson
 
-REDRAWS = 50
+REDRAWS = 20  # a challenger that takes longer to appear is drawn from the exact probabilities instead
 
 
 class TopTwo(Policy):
@@ -70,7 +70,7 @@ class TopTwoThompson(TopTwo, BernoulliThompson):
         theta: Theta | None,
         arms: Iterable[Arm],
         beta: float = 0.5,
-        prior: tuple[float, float] = (1.0, 1.0),
+        prior: Sequence[float] = (1.0, 1.0),
         floor: float = 0.0,
     ) -> None:
         super().__init__(theta, arms, prior, floor)

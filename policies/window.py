@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from policies.policy import Arm, Theta, finite
@@ -120,7 +120,7 @@ class SlidingWindowThompson(Windowed, RecentThompson):
         theta: Theta | None,
         arms: Iterable[Arm],
         window: int = 1000,
-        prior: tuple[float, float] = (1.0, 1.0),
+        prior: Sequence[float] = (1.0, 1.0),
         floor: float = 0.0,
     ) -> None:
         super().__init__(theta, arms, floor)
