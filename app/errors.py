@@ -17,9 +17,176 @@ class ThetaloopError(Exception):
         self.detail = detail
 
 
+# Starting up -------------------------------------------------------------------------------------------------------
+
+
 class ConfigurationError(ThetaloopError):
     """A setting is unknown, malformed or missing."""
 
 
 class MongodUnavailable(ThetaloopError):
     """No private mongod can be started, adopted or reached."""
+
+
+class NotAReplicaSet(ThetaloopError):
+    """The MongoDB that was configured cannot run transactions."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "mongodb.uri must name a replica set (one member is enough): this MongoDB is a standalone server, "
+            "which has no transactions. Start mongod with --replSet and run rs.initiate() once."
+        )
+
+
+class SandboxUnavailable(ThetaloopError):
+    """The process that runs scripts cannot be started."""
+
+
+# What a caller gave ------------------------------------------------------------------------------------------------
+
+
+class InvalidParameter(ThetaloopError):
+    """A parameter is missing or is not what the call takes."""
+
+    def __init__(self, parameter: str, expected: str, **detail: Any) -> None:
+        super().__init__(f"{parameter}: {expected}", parameter=parameter, **detail)
+
+
+class InvalidScript(ThetaloopError):
+    """A script does not compile; ``detail`` holds every fault with its script, line and column."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        first = faults[0]
+        super().__init__(f"{first['script']} line {first['line']}: {first['message']}", **first, errors=faults)
+
+
+class NameTaken(ThetaloopError):
+    """A name that must be unique is in use."""
+
+    def __init__(self, parameter: str, name: str) -> None:
+        super().__init__(f"{parameter}: {name!r} is already in use; choose another", parameter=parameter)
+
+
+class NotFound(ThetaloopError):
+    """Something named in a path does not exist."""
+
+
+# Who is calling ----------------------------------------------------------------------------------------------------
+
+
+class KeyRefused(ThetaloopError):
+    """The experiment is unknown or the key is not its key: one answer for both."""
+
+    def __init__(self) -> None:
+        super().__init__("key: this is not the key of this experiment, or there is no such experiment")
+
+
+class NotSignedIn(ThetaloopError):
+    """The call needs somebody to be signed in."""
+
+    def __init__(self) -> None:
+        super().__init__("sign in first: POST /login with username and password")
+
+
+class NotYours(ThetaloopError):
+    """The experiment is another user's or does not exist: one answer for both."""
+
+    def __init__(self, exp_id: str) -> None:
+        super().__init__(f"you have no experiment {exp_id!r}")
+
+
+class WrongPassword(ThetaloopError):
+    """The user name is unknown or the password is wrong: one answer for both."""
+
+    def __init__(self) -> None:
+        super().__init__("username and password do not match")
+
+
+class AdminsOnly(ThetaloopError):
+    """Only an administrator may do this."""
+
+    def __init__(self) -> None:
+        super().__init__("only an administrator may do this")
+
+
+class TooManyFailures(ThetaloopError):
+    """Too many failed sign-ins for one name and address."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(f"too many failed attempts to sign in; try again in {minutes} minutes")
+
+
+class ForeignOrigin(ThetaloopError):
+    """A browser sent the sign-in cookie from a page of another site."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"calls from {origin} are refused; an operator can add it to http.allowed_origins")
+
+
+# Decisions and rewards ---------------------------------------------------------------------------------------------
+
+
+class AdviceNotOffered(ThetaloopError):
+    """An advice id was sent to an experiment that gives none."""
+
+    def __init__(self) -> None:
+        super().__init__("advice_id: this experiment gives no advice ids; send context and action instead")
+
+
+class AdviceUnknown(ThetaloopError):
+    """No decision has this advice id."""
+
+    def __init__(self, advice_id: str) -> None:
+        super().__init__(f"advice_id: this experiment gave no advice {advice_id!r}")
+
+
+class RewardRefused(ThetaloopError):
+    """The decision, or the request id, already has another reward."""
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(f"reward: another reward was already accepted for this {parameter}")
+
+
+class AdviceExpired(ThetaloopError):
+    """The decision timed out and got its default reward."""
+
+    def __init__(self, advice_id: str) -> None:
+        super().__init__(f"advice_id: the time to reward {advice_id!r} is over; its default reward was recorded")
+
+
+class ScriptFailed(ThetaloopError):
+    """A script raised, ran too long or gave back something that is not JSON."""
+
+    def __init__(self, script: str, message: str, line: int | None = None, source: str | None = None) -> None:
+        super().__init__(f"the script {script} of this experiment failed")
+        self.script = script
+        self.reason = message
+        self.line = line
+        self.source = source
+
+
+# Load and outages --------------------------------------------------------------------------------------------------
+
+
+class Overloaded(ThetaloopError):
+    """More calls wait than the server lets wait."""
+
+    def __init__(self) -> None:
+        super().__init__("too many calls are waiting; try again in a moment")
+
+
+class StoreUnavailable(ThetaloopError):
+    """MongoDB did not answer in time."""
+
+    def __init__(self) -> None:
+        super().__init__("the database does not answer; nothing of this call was kept, try again in a moment")
+
+
+class OutcomeUnknown(ThetaloopError):
+    """MongoDB went away while it was saving: the call may or may not have been kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database went away while this call was being saved, so its outcome is unknown; send it again "
+            "(with the same advice_id or request_id it cannot count twice)"
+        )

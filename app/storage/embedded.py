@@ -137,7 +137,7 @@ class EmbeddedMongo:
         fcntl.flock(self._users_lock, fcntl.LOCK_UN)
         self._users_lock.close()
         self._users_lock = None
-        self._forget()
+        self._remember(None)
 
     def _stop_living(self) -> None:
         with contextlib.suppress(MongodUnavailable, FileNotFoundError):
@@ -147,20 +147,19 @@ class EmbeddedMongo:
         if self._process:
             self._process.stop()
 
-    def _forget(self) -> None:
+    def _remember(self, process: MongodProcess | None) -> None:
         if self._process:
             self._process.close()
-        self._process = None
+        self._process = process
 
     def _bring_up(self) -> None:
         """Adopt the living mongod or start one, and remember it once it takes writes. Under the start lock."""
-        self._forget()
         deadline = time.monotonic() + self.startup_seconds
         self._socket = socket_path(self._folder)
         process = self._adopt(deadline)
         if process is None:
             process = self._start(deadline)
-        self._process = process
+        self._remember(process)
         self.uri = f"mongodb://{quote(str(self._socket), safe='')}/?replicaSet={REPLICA_SET}"
 
     def _adopt(self, deadline: float) -> MongodProcess | None:
@@ -193,8 +192,12 @@ class EmbeddedMongo:
             oplog_mb=self.oplog_mb,
         )
         with _closing_on_error(process):
-            if self._await_primary(process, deadline):
-                return process
+            try:
+                if self._await_primary(process, deadline):
+                    return process
+            except BaseException:
+                process.stop()
+                raise
             raise MongodUnavailable(f"The private mongod ended at its start. Its log says:\n{last_words(self._log)}")
 
     def _living(self) -> MongodProcess | None:

@@ -1,0 +1,166 @@
+"""The command line: ``thetaloop serve``, ``demo`` and ``user ...``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from app import demo
+from app.config import Config, load
+from app.errors import ThetaloopError
+from app.server import listening, opened_store, running_services
+from app.services.accounts import Accounts
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    try:
+        config = load(options.config, _overrides(options))
+        return asyncio.run(options.command(config, options)) or 0
+    except ThetaloopError as error:
+        print(f"thetaloop: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line sets, by the setting's name."""
+    given = {
+        "data_dir": options.data_dir,
+        "server.port": getattr(options, "port", None),
+        "server.address": getattr(options, "address", None),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings (default: ./config.yml if present)")
+    common.add_argument("--data-dir", metavar="DIR", help="data folder (setting data_dir)")
+    parser = argparse.ArgumentParser(prog="thetaloop", description="A server for sequential experiments.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, summary in (
+        ("serve", _serve, "run the server"),
+        ("demo", _demo, "run the server with an account and experiments to try"),
+    ):
+        sub = commands.add_parser(name, help=summary, description=summary, parents=[common])
+        sub.add_argument("--port", type=_port, help="TCP port; 0 picks a free one (setting server.port)")
+        sub.add_argument("--address", help="address to listen on (setting server.address)")
+        sub.set_defaults(command=command)
+    _add_user_commands(commands, common)
+    return parser
+
+
+def _add_user_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    user = commands.add_parser("user", help="manage accounts", description="manage accounts")
+    actions = user.add_subparsers(required=True, metavar="ACTION")
+    for name, action, summary in (
+        ("add", _user_add, "add an account"),
+        ("passwd", _user_passwd, "set an account's password"),
+        ("remove", _user_remove, "remove an account"),
+        ("list", _user_list, "list the accounts"),
+    ):
+        sub = actions.add_parser(name, help=summary, description=summary, parents=[common])
+        if name != "list":
+            sub.add_argument("name", metavar="NAME")
+        if name in ("add", "passwd"):
+            sub.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+        if name == "add":
+            sub.add_argument("--admin", action="store_true", help="may add and remove others")
+        sub.set_defaults(command=action)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+async def _serve(config: Config, options: argparse.Namespace) -> None:
+    await _run(config, announce=None)
+
+
+async def _demo(config: Config, options: argparse.Namespace) -> None:
+    await _run(config, announce=demo.prepared)
+
+
+async def _run(config: Config, announce: Callable[..., Awaitable[str]] | None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running_services(config) as services:
+        logging.getLogger("thetaloop").info("the walls around scripts: %s", services.zygote.active)
+        async with listening(services) as url:
+            text = await announce(services, url) if announce else ""
+            print(f"listening on {url}", flush=True)
+            if text:
+                print(text, flush=True)
+            await stop.wait()
+
+
+async def _user_add(config: Config, options: argparse.Namespace) -> int:
+    password = _password(options)
+    if password is None:
+        return 2
+    async with opened_store(config) as store:
+        await Accounts(store).add(options.name, password, admin=options.admin)
+    print(f"added {options.name}")
+    return 0
+
+
+async def _user_passwd(config: Config, options: argparse.Namespace) -> int:
+    password = _password(options)
+    if password is None:
+        return 2
+    async with opened_store(config) as store:
+        await Accounts(store).set_password(options.name, password)
+    print(f"changed the password of {options.name}")
+    return 0
+
+
+async def _user_remove(config: Config, options: argparse.Namespace) -> int:
+    async with opened_store(config) as store:
+        await Accounts(store).remove(options.name)
+    print(f"removed {options.name}")
+    return 0
+
+
+async def _user_list(config: Config, options: argparse.Namespace) -> int:
+    async with opened_store(config) as store:
+        for user in await Accounts(store).all():
+            print(f"{user.name}\tadmin" if user.admin else user.name)
+    return 0
+
+
+def _password(options: argparse.Namespace) -> str | None:
+    """The password from standard input or the terminal; None, with a word why, if there is neither."""
+    if options.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        print("thetaloop: no terminal to ask for the password; give it with --password-stdin", file=sys.stderr)
+        return None
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Once more: ") != password:
+        print("thetaloop: the two passwords differ", file=sys.stderr)
+        return None
+    return password
+
+
+if __name__ == "__main__":
+    sys.exit(main())

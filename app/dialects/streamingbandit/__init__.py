@@ -1,0 +1,6 @@
+"""The API of StreamingBandit: its clients and its policy scripts work here unchanged."""
+
+from app.dialects.streamingbandit.routes import ROUTES
+from app.http.dialect import Dialect
+
+DIALECT = Dialect("streamingbandit", ROUTES)

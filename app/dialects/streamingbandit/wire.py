@@ -1,0 +1,154 @@
+"""JSON as StreamingBandit's clients send and read it, to and from the domain's types. No I/O."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from app.domain.experiment import SCRIPTS, Draft, Experiment
+from app.engine.calls import ActionAnswer, RewardAnswer
+from app.errors import InvalidParameter
+from app.http.arguments import json_object
+from app.services.catalogue import Default
+from app.services.statistics import Summary
+
+_TRUE = {"true", "y", "yes", "t", "1", "on"}
+_FALSE = {"false", "n", "no", "f", "0", "off", ""}
+_MOST_HOURS = 99_999
+
+EXPERIMENT = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 200},
+        **{script: {"type": "string"} for script in SCRIPTS},
+        "hourly_theta": {"type": "boolean"},
+        "advice_id": {"type": "boolean"},
+        "delta_hours": {"type": "number", "minimum": 0, "maximum": _MOST_HOURS},
+        "default_reward": {"type": "object"},
+        "note": {"type": "string", "maxLength": 1_000},
+    },
+    "if": {"properties": {"advice_id": {"const": True}}, "required": ["advice_id"]},
+    "then": {"required": ["delta_hours", "default_reward"]},
+}
+_EXPECTED = {
+    "name": "expected text of 1 to 200 characters",
+    "note": "expected text of at most 1,000 characters",
+    "hourly_theta": "expected true or false",
+    "advice_id": "expected true or false",
+    "delta_hours": f"expected a number of hours from 0 to {_MOST_HOURS}",
+    "default_reward": "expected an object, as JSON or as a Python dict",
+    **dict.fromkeys(SCRIPTS, "expected text: a Python script"),
+}
+_validator = Draft202012Validator(EXPERIMENT)
+
+
+def draft_of(body: dict[str, Any]) -> tuple[Draft, str]:
+    """The experiment that a body describes, and the note on it; ``InvalidParameter`` names what is wrong."""
+    known = {name: _natural(name, body[name]) for name in EXPERIMENT["properties"] if name in body}
+    for error in sorted(_validator.iter_errors(known), key=lambda error: error.validator == "if"):
+        raise _refusal(error.validator, error.message, [str(part) for part in error.absolute_path])
+    if "default_reward" in known:
+        json_object("default_reward", known["default_reward"])
+    if "\0" in known["name"] or not known["name"].isprintable():
+        raise InvalidParameter("name", "expected text without control characters")
+    note = known.pop("note", "")
+    return Draft(**known), note
+
+
+def _refusal(validator: str, message: str, path: list[str]) -> InvalidParameter:
+    if validator == "required":
+        name = message.split("'")[1]
+        when = "" if name == "name" else ", as advice_id is true"
+        return InvalidParameter(name, f"is missing{when}; {_EXPECTED[name]}")
+    return InvalidParameter(path[0], _EXPECTED[path[0]])
+
+
+def _natural(name: str, value: Any) -> Any:
+    """The value as its type, where old clients send text; left alone where it is nothing of the kind."""
+    if value is None:
+        return {"delta_hours": 0, "default_reward": {}, "advice_id": False, "hourly_theta": False}.get(name, "")
+    if name in ("advice_id", "hourly_theta") and isinstance(value, str):
+        word = value.strip().lower()
+        return True if word in _TRUE else False if word in _FALSE else value
+    if name == "delta_hours" and isinstance(value, str):
+        return _number(value)
+    if name == "default_reward" and isinstance(value, str):
+        return _literal(value)
+    return value
+
+
+def _number(value: str) -> Any:
+    try:
+        return float(value) if value.strip() else 0
+    except ValueError:
+        return value
+
+
+def _literal(value: str) -> Any:
+    """A JSON object or a Python dict literal."""
+    if not value.strip():
+        return {}
+    try:
+        return json_object("default_reward", value)
+    except InvalidParameter:
+        try:
+            return ast.literal_eval(value) if len(value) < 10_000 else value
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return value
+
+
+def experiment_row(experiment: Experiment) -> dict[str, Any]:
+    """All properties of an experiment, flat; the default reward as JSON text, which old clients show and send back."""
+    properties = {name: value for name, value in vars(experiment).items() if name not in ("id", "owner")}
+    return {
+        **properties,
+        "id": experiment.id,
+        "user_id": experiment.owner,
+        "created": experiment.created.isoformat(),
+        "default_reward": json.dumps(experiment.default_reward),
+    }
+
+
+def created_row(experiment: Experiment) -> dict[str, Any]:
+    """The answer to a creation."""
+    return {"id": experiment.id, "name": experiment.name, "key": experiment.key, "error": False}
+
+
+def default_row(default: Default) -> dict[str, Any]:
+    """A ready-made experiment."""
+    return {
+        "name": default.title,
+        **default.scripts,
+        **default.options,
+        "summary": default.summary,
+        "references": list(default.references),
+    }
+
+
+def action_answer(answer: ActionAnswer, debug: bool) -> dict[str, Any]:
+    """The answer to getaction."""
+    row: dict[str, Any] = {"action": answer.action}
+    if answer.advice_id is not None:
+        row["advice_id"] = answer.advice_id
+    if debug:
+        row["context"] = answer.context | ({"_debug": answer.debug} if answer.debug else {})
+    return row
+
+
+def reward_answer(answer: RewardAnswer, debug: bool) -> dict[str, Any]:
+    """The answer to setreward."""
+    row: dict[str, Any] = {"status": "success"}
+    if answer.duplicate:
+        row["duplicate"] = True
+    if debug:
+        row |= {"action": answer.action, "context": answer.context, "reward": answer.reward}
+    return row
+
+
+def summary_row(summary: Summary) -> dict[str, Any]:
+    """Counts, and dates in ISO 8601 or null."""
+    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in vars(summary).items()}

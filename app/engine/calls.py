@@ -1,0 +1,63 @@
+"""The calls that wait in an experiment's queues, and their answers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ActionAnswer:
+    """The answer to getaction: ``advice_id`` where the experiment gives advices; ``debug`` is what scripts showed."""
+
+    action: dict[str, Any]
+    context: dict[str, Any]
+    advice_id: str | None
+    debug: list[Any]
+
+
+@dataclass(frozen=True)
+class RewardAnswer:
+    """The answer to setreward; ``duplicate`` if the same reward had been accepted before."""
+
+    context: dict[str, Any]
+    action: dict[str, Any]
+    reward: dict[str, Any]
+    duplicate: bool = False
+
+
+@dataclass(eq=False)
+class Call:
+    """A call on its way; ``id`` is the id of the row it will make, drawn once however often it is tried."""
+
+    id: str
+    deadline: float
+    future: asyncio.Future[Any]
+
+    def answer(self, value: object) -> None:
+        """Answer it, unless its caller is gone."""
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: Exception) -> None:
+        """Answer it with an error."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+@dataclass(eq=False)
+class ActionCall(Call):
+    """A getaction."""
+
+    context: dict[str, Any]
+
+
+@dataclass(eq=False)
+class RewardCall(Call):
+    """A setreward: for an advice, whose context and action are looked up, or for a context and action."""
+
+    reward: dict[str, Any]
+    advice_id: str | None = None
+    context: dict[str, Any] | None = None
+    action: dict[str, Any] | None = None

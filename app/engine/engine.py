@@ -1,0 +1,155 @@
+"""The engine: finds an experiment's runtime, checks its key, queues the call and waits for its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import OrderedDict
+from typing import Any, TypeVar
+
+from app.domain.ids import new_id
+from app.engine.actions import ActionBatches
+from app.engine.calls import ActionAnswer, ActionCall, Call, RewardAnswer, RewardCall
+from app.engine.lane import Budget, Lane
+from app.engine.limits import Limits
+from app.engine.reports import Reports
+from app.engine.rewards import CommitBatches
+from app.engine.runtime import Runtime, now
+from app.errors import KeyRefused, Overloaded
+from app.sandbox.pool import Pool
+from app.sandbox.protocol import Done, Failed, Item
+from app.storage.store import Store
+
+_RUNTIMES = 10_000
+# The rest of a call's time, after its deadline here, is for its answer to travel.
+_SHARE = 0.9
+C = TypeVar("C", bound=Call)
+
+
+class Engine:
+    """getaction and setreward for every experiment, each with its own two lanes."""
+
+    def __init__(self, store: Store, pool: Pool, limits: Limits) -> None:
+        self._store = store
+        self._pool = pool
+        self._limits = limits
+        self._budget = Budget(limits.queue_calls)
+        self._reports = Reports(store)
+        self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
+        self._closing = False
+
+    async def get_action(self, exp_id: str, key: str, context: dict[str, Any]) -> ActionAnswer:
+        """Decide; returns once the decision is in the action log."""
+        live = await self._admitted(exp_id, key)
+        call = ActionCall(new_id(), *self._ticket(), context)
+        (live.commits if live.actions_commit else live.actions).add(call)
+        return await call.future  # type: ignore[no-any-return]
+
+    async def set_reward(
+        self,
+        exp_id: str,
+        key: str,
+        reward: dict[str, Any],
+        *,
+        advice_id: str | None = None,
+        context: dict[str, Any] | None = None,
+        action: dict[str, Any] | None = None,
+    ) -> RewardAnswer:
+        """Learn from a reward; returns once theta and the reward log hold it."""
+        live = await self._admitted(exp_id, key)
+        call = RewardCall(advice_id or new_id(), *self._ticket(), reward, advice_id, context, action)
+        live.commits.add(call)
+        return await call.future  # type: ignore[no-any-return]
+
+    async def imagine(
+        self,
+        exp_id: str,
+        key: str,
+        script: str,
+        seed: int,
+        context: dict[str, Any] | None = None,
+        action: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Run ``get_context`` or ``get_reward``, the scripts that simulate the world; nothing is kept of it."""
+        live = await self._admitted(exp_id, key)
+        item = Item(0, seed, context or {}, action or {}, {})
+        outcome, view = (await live.runtime.run(script, [item], keep=False))[0]
+        if isinstance(outcome, Failed):
+            raise self._reports.report(view.experiment, outcome)
+        return outcome.result if isinstance(outcome, Done) else {}
+
+    async def changed(self, exp_id: str) -> None:
+        """This server changed the experiment: its next call must see that."""
+        live = self._live.get(exp_id)
+        if live is not None:
+            try:
+                await live.runtime.refresh()
+            except KeyRefused:
+                self._live.pop(exp_id, None)
+
+    async def close(self) -> None:
+        """Refuse new calls and wait for those under way."""
+        self._closing = True
+        for live in list(self._live.values()):
+            await live.idle()
+        await self._reports.flush()
+
+    async def _admitted(self, exp_id: str, key: str) -> LiveExperiment:
+        if self._closing:
+            raise Overloaded()
+        live = self._live.get(exp_id)
+        if live is None:
+            live = LiveExperiment(exp_id, self._store, self._pool, self._limits, self._budget, self._reports)
+        try:
+            view = live.runtime.view or await live.runtime.refresh()
+        except KeyRefused:
+            self._live.pop(exp_id, None)
+            raise
+        if not hmac.compare_digest(view.experiment.key.encode(), key.encode("utf-8", "surrogatepass")):
+            raise KeyRefused()
+        live = self._live.setdefault(exp_id, live)
+        self._live.move_to_end(exp_id)
+        self._evict()
+        return live
+
+    def _evict(self) -> None:
+        """Forget the experiments that nobody has called for longest."""
+        while len(self._live) > _RUNTIMES:
+            exp_id, live = self._live.popitem(last=False)
+            if live.busy:
+                self._live[exp_id] = live
+                return
+            live.runtime.drop()
+
+    def _ticket(self) -> tuple[float, asyncio.Future[Any]]:
+        return now() + self._limits.timeout_seconds * _SHARE, asyncio.get_running_loop().create_future()
+
+
+class LiveExperiment:
+    """A runtime with its two lanes: one that only reads theta, and one that commits."""
+
+    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, budget: Budget, reports: Reports) -> None:
+        self.runtime = Runtime(exp_id, store, pool, limits)
+        self.actions_commit = False
+        commits = CommitBatches(self.runtime, store, limits, reports, lambda c, s: self.commits.put_back(c, s))
+        actions = ActionBatches(
+            self.runtime, store, limits, reports, lambda c, s: self.actions.put_back(c, s), self._hand_on
+        )
+        bounds = budget, limits.queue_calls_per_experiment, limits.batch_calls
+        self.commits: Lane[Call] = Lane(commits.work, commits.may_join, *bounds)
+        self.actions: Lane[ActionCall] = Lane(actions.work, lambda batch, call: True, *bounds)
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls wait or are worked on."""
+        return self.commits.busy or self.actions.busy
+
+    async def idle(self) -> None:
+        """Wait until both lanes are empty."""
+        while self.busy:  # one may hand on to the other
+            await self.actions.idle()
+            await self.commits.idle()
+
+    def _hand_on(self, call: ActionCall) -> None:
+        self.actions_commit = True
+        self.commits.put_back([call])

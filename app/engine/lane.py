@@ -1,0 +1,95 @@
+"""A queue of calls that is worked off in batches: while one batch is worked on, the next gathers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from app.engine.calls import Call
+from app.errors import Overloaded
+
+C = TypeVar("C", bound=Call)
+
+
+class Budget:
+    """How many calls may wait in the whole process."""
+
+    def __init__(self, calls: int) -> None:
+        self.free = calls
+
+
+class Lane(Generic[C]):
+    """Calls in order of arrival, handed to ``work`` as lists; ``may_join`` says whether a call fits a batch."""
+
+    def __init__(
+        self,
+        work: Callable[[list[C]], Awaitable[None]],
+        may_join: Callable[[list[C], C], bool],
+        budget: Budget,
+        queue_calls: int,
+        batch_calls: int,
+    ) -> None:
+        self._work = work
+        self._may_join = may_join
+        self._budget = budget
+        self._queue_calls = queue_calls
+        self._batch_calls = batch_calls
+        self._queue: deque[C] = deque()
+        self._singles = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call waits or is worked on."""
+        return self._task is not None
+
+    async def idle(self) -> None:
+        """Wait until nothing is queued or worked on."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    def add(self, call: C) -> None:
+        """Queue a call; ``Overloaded`` if too many wait."""
+        if self._budget.free <= 0 or len(self._queue) >= self._queue_calls:
+            raise Overloaded()
+        self._budget.free -= 1
+        self._queue.append(call)
+        self._wake()
+
+    def put_back(self, calls: list[C], singly: bool = False) -> None:
+        """Return calls that were not run to the front; ``singly`` if one of them harmed its worker."""
+        self._budget.free -= len(calls)
+        self._queue.extendleft(reversed(calls))
+        if singly:
+            self._singles = len(calls)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        await asyncio.sleep(0)  # calls that arrived with this one join its batch
+        while self._queue:
+            batch = self._take()
+            try:
+                await self._work(batch)
+            except Exception as error:
+                for call in batch:
+                    call.fail(error)
+        self._task = None
+
+    def _take(self) -> list[C]:
+        """The next batch: calls from the front that may join it, the others keep their order."""
+        size = 1 if self._singles else self._batch_calls
+        self._singles = max(0, self._singles - 1)
+        batch: list[C] = []
+        left: list[C] = []
+        while self._queue and len(batch) < size and len(left) < size:
+            call = self._queue.popleft()
+            (batch if self._may_join(batch, call) else left).append(call)
+        self._queue.extendleft(reversed(left))
+        self._budget.free += len(batch)
+        return batch

@@ -1,0 +1,118 @@
+"""What one server believes about an experiment: its heads, and the thetas it has read or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from app.domain.experiment import Experiment, Head
+from app.domain.theta import ThetaKey
+from app.sandbox.protocol import Entry, RangeName
+
+
+@dataclass(frozen=True)
+class View:
+    """The experiment and the nested ones its scripts called, each with the head at which it was read."""
+
+    exp_id: str
+    experiments: dict[str, Experiment]
+    heads: dict[str, Head]
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment itself."""
+        return self.experiments[self.exp_id]
+
+    @property
+    def head(self) -> Head:
+        """Its head."""
+        return self.heads[self.exp_id]
+
+    def agrees(self, other: View | None) -> bool:
+        """Whether the other view has every head of this one at the same place."""
+        return other is not None and all(
+            exp_id in other.heads and other.heads[exp_id].place == head.place for exp_id, head in self.heads.items()
+        )
+
+    def moved(self, heads: Iterable[Head]) -> View:
+        """The view with these heads in place of their older ones."""
+        return replace(self, heads={**self.heads, **{head.exp_id: head for head in heads}})
+
+    def joined_by(self, experiment: Experiment, head: Head) -> View:
+        """The view with one more nested experiment."""
+        return replace(
+            self,
+            experiments={**self.experiments, experiment.id: experiment},
+            heads={**self.heads, head.exp_id: head},
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """A theta as MessagePack, or None if there is none.
+
+    ``stored`` says whether it has a document, if only a tombstone.
+    """
+
+    theta: bytes | None
+    stored: bool
+
+
+class ThetaCache:
+    """Thetas at the view's heads. A worker holds a part of this and never more."""
+
+    def __init__(self) -> None:
+        self.entries: dict[ThetaKey, Held] = {}
+        self.complete: set[RangeName] = set()
+        self.size = 0
+
+    def put(self, key: ThetaKey, held: Held) -> None:
+        """Remember one theta."""
+        self.size += _size(held) - _size(self.entries.get(key))
+        self.entries[key] = held
+
+    def get(self, key: ThetaKey) -> Held | None:
+        """What is known of one theta; a key in a range known whole that is not there has none."""
+        held = self.entries.get(key)
+        if held is None and self.has_range((key.exp_id, key.name, key.key)):
+            return Held(None, stored=False)
+        return held
+
+    def has_range(self, wanted: RangeName) -> bool:
+        """Whether every theta of the range is held."""
+        return wanted in self.complete or (wanted[0], wanted[1], None) in self.complete
+
+    def in_range(self, wanted: RangeName) -> list[Entry]:
+        """The thetas of a range."""
+        exp_id, name, key = wanted
+        return [
+            Entry(*each, held.theta)
+            for each, held in self.entries.items()
+            if each.exp_id == exp_id and each.name == name and (key is None or each.key == key)
+        ]
+
+    def concerns(self, key: ThetaKey) -> bool:
+        """Whether a change of this theta changes what is held."""
+        return key in self.entries or self.has_range((key.exp_id, key.name, key.key))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.entries.clear()
+        self.complete.clear()
+        self.size = 0
+
+
+def _size(held: Held | None) -> int:
+    return 0 if held is None else 200 + len(held.theta or b"")
+
+
+@dataclass
+class Outbox:
+    """What the next frame must tell the worker before it runs anything."""
+
+    settle: str = ""
+    clear: bool = False
+    programs: dict[str, dict[str, str] | None] = field(default_factory=dict)
+    thetas: dict[ThetaKey, bytes | None] = field(default_factory=dict)
+    complete: set[RangeName] = field(default_factory=set)
+    too_wide: set[RangeName] = field(default_factory=set)

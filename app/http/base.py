@@ -1,0 +1,136 @@
+"""The handler that every API's handlers build on: JSON in and out, errors, sign-in, who may call from where."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from tornado.web import HTTPError, RequestHandler
+
+from app.domain.user import User
+from app.errors import ForeignOrigin, ThetaloopError
+from app.http.arguments import json_value
+from app.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from app.services.accounts import SESSION_LIFETIME
+from app.services.services import Services
+
+COOKIE = "user"
+_encode = msgspec.json.Encoder().encode
+_log = logging.getLogger("thetaloop")
+
+
+class JsonHandler(RequestHandler):
+    """A handler that speaks JSON. ``public`` handlers are for any page, without cookies."""
+
+    public = False
+
+    def initialize(self, services: Services) -> None:
+        """Take what the handlers call."""
+        self.services = services
+
+    def set_default_headers(self) -> None:
+        """Every answer is JSON, and nobody may keep it."""
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.clear_header("Server")
+
+    def compute_etag(self) -> None:
+        """None: answers are not cached, so hashing them would be wasted."""
+        return None
+
+    def prepare(self) -> None:
+        """Say which pages may read the answer, and refuse those that may not even ask."""
+        if self.public:
+            self.set_header("Access-Control-Allow-Origin", "*")
+        else:
+            self._admit_origin()
+
+    def options(self, *path: str) -> None:
+        """The preflight of a browser."""
+        self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
+        self.set_header("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key")
+        self.set_header("Access-Control-Max-Age", "600")
+        self.set_status(204)
+
+    def _admit_origin(self) -> None:
+        origin = self.request.headers.get("Origin")
+        if origin is not None and origin in self.services.config["http.allowed_origins"]:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Allow-Credentials", "true")
+            self.add_header("Vary", "Origin")
+            return
+        foreign = origin is not None and urlsplit(origin).netloc != self.request.host
+        cross_site = self.request.headers.get("Sec-Fetch-Site") == "cross-site"
+        if (foreign or cross_site) and self.get_cookie(COOKIE) is not None:
+            raise ForeignOrigin(origin or "another site")
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def json_body(self) -> dict[str, Any]:
+        """The body as a JSON object, whatever its Content-Type says."""
+        body = json_value("body", self.request.body) if self.request.body else {}
+        if not isinstance(body, dict):
+            raise HTTPError(400, "body: expected a JSON object")
+        return body
+
+    async def require_user(self) -> User:
+        """Who is signed in; ``NotSignedIn`` if nobody is."""
+        return await self.services.accounts.signed_in(self.session_token)
+
+    @property
+    def session_token(self) -> str | None:
+        """The token in the signed cookie, if it is there and not forged."""
+        token = self.get_signed_cookie(COOKIE, max_age_days=SESSION_LIFETIME.days)
+        return token.decode("ascii", "replace") if token else None
+
+    def set_session(self, token: str) -> None:
+        """Send the cookie."""
+        secure = self.request.protocol == "https"
+        self.set_signed_cookie(
+            COOKIE, token, expires_days=SESSION_LIFETIME.days, httponly=True, samesite="Lax", secure=secure
+        )
+
+    # Answering -----------------------------------------------------------------------------------------------------
+
+    def send(self, value: Any) -> None:
+        """Answer with JSON; numbers that JSON does not have become null."""
+        self.finish(_encode(value))
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer with the status that belongs to the error."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        super().send_error(status_of(error) if error else status_code, **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with the one shape of errors."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        self._restore_cors()
+        if status_code in RETRY_AFTER_SECONDS:
+            self.set_header("Retry-After", RETRY_AFTER_SECONDS[status_code])
+        self.finish(_encode(body_of(error, status_code)))
+
+    def _restore_cors(self) -> None:
+        """An error clears the headers; a page must still be able to read it."""
+        try:
+            JsonHandler.prepare(self)
+        except ForeignOrigin:
+            pass
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what is our fault with its traceback, and outages in a line; callers' faults not at all."""
+        if isinstance(value, ThetaloopError):
+            if status_of(value) == 503:
+                _log.warning("%s %s: %s", self.request.method, self.request.path, value)
+        elif not isinstance(value, HTTPError):
+            _log.error("%s %s failed", self.request.method, self.request.path, exc_info=(typ, value, tb))
+
+
+class NotFoundHandler(JsonHandler):
+    """Whatever no API knows."""
+
+    def prepare(self) -> None:
+        """Every method is answered 404."""
+        raise HTTPError(404, f"there is nothing at {self.request.path}")

@@ -1,0 +1,62 @@
+"""What ``import`` gives a script: the modules that the zygote loaded before it closed the doors, and nothing else.
+
+This is a courtesy, not a wall: it gives a clear message at the line of the import. The kernel's walls stand behind it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from policies import SCRIPT_NAMES
+
+_STANDARD = (
+    "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json",
+    "math", "numbers", "operator", "random", "re", "statistics", "string", "struct", "textwrap", "time", "types",
+    "typing", "uuid", "zlib",
+)  # fmt: skip
+_NUMERIC = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy", "scipy.special", "policies")
+ALLOWED = frozenset({*_STANDARD, *_NUMERIC})
+
+
+# What the modules above import only when they are first used.
+_HIDDEN = (
+    "_strptime",
+    "encodings.cp1252",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.utf_16",
+    "encodings.utf_32",
+)
+
+
+def preload() -> None:
+    """Import everything that scripts may import, and what those would import later."""
+    for name in sorted({*ALLOWED, *_HIDDEN}):
+        importlib.import_module(name)
+
+
+def _import(
+    name: str,
+    globals: Mapping[str, object] | None = None,
+    locals: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> Any:
+    if level == 0 and name in SCRIPT_NAMES and name not in ALLOWED:
+        return SCRIPT_NAMES[name]
+    if level == 0 and (name in ALLOWED or (name.startswith("policies.") and name in sys.modules)):
+        return _real_import(name, globals, locals, fromlist or (), 0)
+    raise ImportError(f"scripts cannot import {name!r}: numpy, scipy.special, policies and pure standard modules only")
+
+
+_real_import = builtins.__import__
+SCRIPT_BUILTINS = {
+    name: value
+    for name, value in vars(builtins).items()
+    if name not in ("open", "input", "breakpoint", "help", "exit", "quit")
+} | {"__import__": _import}

@@ -1,0 +1,228 @@
+"""The process in which one experiment's scripts run: it reads a frame on descriptor 3, runs it, writes one answer.
+
+It is forked from the zygote with everything imported and holds nothing of the server's. An item's limit of time is
+kept here by an interval timer that goes off again and again while the script runs, so that a script that catches
+the first alarm meets the next; what escapes that (a long loop in C) meets the server's deadline and SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+import msgspec
+import numpy as np
+
+from app.sandbox.cleaning import NotStorable, cleaned_dict
+from app.sandbox.protocol import (
+    BATCH_LIMIT,
+    FRAME_LIMIT,
+    ITEM_LIMIT,
+    ROW_LIMIT,
+    Check,
+    Checked,
+    Done,
+    Failed,
+    Fault,
+    Item,
+    Missed,
+    PutOff,
+    Run,
+    decode_request,
+    encode,
+    framed,
+)
+from app.sandbox.script import Call, Holdings, Miss, Self, execute
+
+CHANNEL = 3
+_FILLS = {"get_context": "context", "get_action": "action", "get_reward": "reward"}
+
+
+class TimeUp(BaseException):
+    """The script ran longer than it may."""
+
+
+def serve() -> NoReturn:
+    """Answer frames until the server closes the channel."""
+    worker = _Worker()
+    signal.signal(signal.SIGALRM, _alarm)
+    while True:
+        request = decode_request(_read(int.from_bytes(_read(4), "big")))
+        answer = _check(request) if isinstance(request, Check) else worker.run(request)
+        _write(framed(answer))
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.holdings = Holdings()
+        self.sources: dict[str, dict[str, str]] = {}
+
+    def run(self, request: Run) -> bytes:
+        """Bring the holdings up to date, then run each item within its limits."""
+        self._take(request)
+        started, size = time.monotonic(), 0
+        outcomes: list[msgspec.Raw] = []
+        for item in request.items:
+            if outcomes and (time.monotonic() - started > request.seconds or size > BATCH_LIMIT):
+                outcome = encode(PutOff(item.number))
+            else:
+                outcome = self._item(request, item)
+            size += len(outcome)
+            outcomes.append(msgspec.Raw(outcome))
+        return encode(["Reply", outcomes])
+
+    def _take(self, request: Run) -> None:
+        if request.settle:
+            self.holdings.settle(request.settle == "promote")
+        if request.clear:
+            self.holdings.clear()
+        for exp_id, scripts in request.programs.items():
+            self.sources[exp_id] = scripts or {}
+            self.holdings.programs[exp_id] = None if scripts is None else _compiled(exp_id, scripts)
+        for entry in request.thetas:
+            self.holdings.base.put(entry.exp_id, entry.name, entry.key, entry.value, entry.theta)
+        self.holdings.complete.update(map(tuple, request.complete))  # type: ignore[arg-type]
+        self.holdings.too_wide.update(map(tuple, request.too_wide))  # type: ignore[arg-type]
+
+    def _item(self, request: Run, item: Item) -> bytes:
+        call = Call(self.holdings, sees_waiting=request.keep)
+
+        def attempt() -> tuple[bool, bytes]:
+            try:
+                return True, self._execute(call, request, item)
+            except Miss:
+                return False, b""
+            except BaseException as error:
+                # A repeated alarm may strike while the message is being made; it then replaces the error.
+                return False, encode(self._failure(error, request, item))
+
+        try:
+            ran, outcome = _limited(attempt, request.seconds)
+        except TimeUp:
+            ran, outcome = False, encode(_too_long(request, item))
+        if call.missed:
+            return encode(Missed(item.number, call.missing_thetas, call.missing_ranges, call.missing_programs))
+        if ran and request.keep:
+            self.holdings.waiting.merge(call.writes)
+        return outcome
+
+    def _execute(self, call: Call, request: Run, item: Item) -> bytes:
+        program = self.holdings.programs[request.exp_id]
+        assert program is not None
+        np.random.seed(item.seed)
+        random.seed(item.seed)
+        seen = Self(call, request.exp_id, item.context, item.action, item.reward)
+        call.touched.add(request.exp_id)
+        execute(call, program[request.script], seen)
+        if call.missed:
+            raise Miss
+        field = _FILLS.get(request.script)
+        result = cleaned_dict(getattr(seen, field), f"self.{field}") if field else {}
+        outcome = encode(
+            Done(item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched))
+        )
+        if field and len(encode(result)) > ROW_LIMIT:
+            raise NotStorable(f"self.{field} holds more than {ROW_LIMIT >> 10} KiB")
+        if len(outcome) > ITEM_LIMIT:
+            raise NotStorable(f"the script gives back more than {ITEM_LIMIT >> 20} MiB")
+        return outcome
+
+    def _failure(self, error: BaseException, request: Run, item: Item) -> Failed:
+        if isinstance(error, TimeUp):
+            return _too_long(request, item)
+        script, line = _place(error, request.script)
+        sources = self.sources.get(request.exp_id, {})
+        lines = sources.get(script, "").splitlines()
+        source = lines[line - 1].strip()[:500] if line and line <= len(lines) else None
+        return Failed(item.number, script, _message(error), line, source, isinstance(error, MemoryError))
+
+
+def _too_long(request: Run, item: Item) -> Failed:
+    message = f"{request.script} ran longer than {request.seconds:g} s"
+    return Failed(item.number, request.script, message, None, None, True)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, NotStorable):
+        return str(error)[:500]
+    if isinstance(error, MemoryError):
+        return "MemoryError: the script needs more memory than sandbox.memory_mb allows"
+    name = str(type(error).__name__)[:80]
+    return f"{name}: {str(error)[:500]}".rstrip(": ").encode("utf-8", "replace").decode()
+
+
+def _place(error: BaseException, script: str) -> tuple[str, int | None]:
+    """The innermost line of a script that the error passed through."""
+    place: tuple[str, int | None] = (script, None)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = frame.f_code.co_filename
+        if name.startswith("<") and name.endswith(">") and " of " in name:
+            place = (name[1:-1].split(" of ")[0], line)
+    return place
+
+
+def _compiled(exp_id: str, scripts: dict[str, str]) -> dict[str, CodeType]:
+    return {
+        name: compile(source, f"<{name} of {exp_id}>", "exec", dont_inherit=True) for name, source in scripts.items()
+    }
+
+
+def _check(request: Check) -> bytes:
+    faults = []
+    for name, source in request.scripts.items():
+        try:
+            compile(source, name, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            faults.append(Fault(name, error.lineno or 1, error.offset or 1, str(error.msg)))
+        except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+            faults.append(Fault(name, 1, 1, str(error) or "the script is too deeply nested to compile"))
+    return encode(Checked(faults))
+
+
+_armed = False
+
+
+def _limited(attempt: Callable[[], tuple[bool, bytes]], seconds: float) -> tuple[bool, bytes]:
+    """Run ``attempt``; after ``seconds`` raise TimeUp in it every 20 ms until it has ended."""
+    global _armed
+    _armed = True
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.02)
+    try:
+        return attempt()
+    finally:
+        _armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_OWN_FRAMES: tuple[CodeType, ...] = (_limited.__code__, _Worker._item.__code__)
+
+
+def _alarm(number: int, frame: FrameType | None) -> None:
+    # Never in this module's own bookkeeping: there the next alarm, or none, is soon enough.
+    if _armed and frame is not None and frame.f_code not in _OWN_FRAMES:
+        raise TimeUp
+
+
+def _read(size: int) -> bytes:
+    if size > FRAME_LIMIT:
+        os._exit(1)
+    parts = []
+    while size:
+        part = os.read(CHANNEL, min(size, 2**20))
+        if not part:
+            os._exit(0)
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _write(data: bytes) -> None:
+    view: Any = memoryview(data)
+    while view:
+        view = view[os.write(CHANNEL, view) :]

@@ -1,0 +1,74 @@
+"""The process from which workers are forked: it imports everything once, so that a worker is ready in milliseconds.
+
+The server starts it by exec with an empty environment and one socket, so it inherits no memory, secret or
+descriptor of the server's. It is single-threaded and speaks one sentence: a request that carries a socket is
+answered with the worker's process id and a descriptor of that process. After it has put up its walls
+(``confinement``) it says which ones stand, and forks nothing unless the test of the walls passed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import os
+import socket
+from typing import NoReturn
+
+import msgspec
+
+from app.sandbox import worker
+from app.sandbox.confinement import Layers, confine_worker, confine_zygote
+from app.sandbox.imports import preload
+
+_CONTROL = 3
+
+
+class Orders(msgspec.Struct):
+    """What the server says when it starts the zygote. ``layers`` is for tests: nothing in the settings names it."""
+
+    memory_mb: int
+    cpu_seconds: int
+    layers: dict[str, bool] = {}
+
+
+def start(arguments: list[str]) -> NoReturn:
+    """The entry point: the number of the control socket, and the orders as JSON."""
+    main(int(arguments[0]), msgspec.json.decode(arguments[1], type=Orders))
+
+
+def main(control_fd: int, orders: Orders) -> NoReturn:
+    """Put up the walls, then fork a worker for every socket that arrives, until the server hangs up."""
+    preload()
+    gc.collect()
+    layers = Layers(**orders.layers)
+    active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=control_fd)
+    control = socket.socket(fileno=_CONTROL)
+    socket.send_fds(control, [msgspec.json.encode(dataclasses.asdict(active) | {"safe": active.safe})], [])
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
+        if not message:
+            os._exit(0)
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(control, descriptors[0], layers, orders.cpu_seconds)
+        os.close(descriptors[0])
+        _introduce(control, pid)
+
+
+def _introduce(control: socket.socket, pid: int) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:  # dead already, and buried by the kernel
+        socket.send_fds(control, [b"dead"], [])
+        return
+    socket.send_fds(control, [str(pid).encode()], [pidfd])
+    os.close(pidfd)
+
+
+def _become_worker(control: socket.socket, channel: int, layers: Layers, cpu_seconds: int) -> NoReturn:
+    try:
+        control.detach()
+        confine_worker(layers, channel_fd=channel, cpu_seconds=cpu_seconds)
+        worker.serve()
+    finally:
+        os._exit(1)

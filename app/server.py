@@ -1,0 +1,192 @@
+"""The composition root: it knows every concrete class, puts them together, starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from app.config import Config
+from app.engine.engine import Engine
+from app.engine.limits import Limits
+from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
+from app.http.base import NotFoundHandler
+from app.http.dialect import Dialect
+from app.ops import health
+from app.sandbox.channel import Zygote
+from app.sandbox.pool import Pool
+from app.secrets import kept_secret
+from app.services.accounts import Accounts
+from app.services.catalogue import Catalogue
+from app.services.experiments import ExperimentService
+from app.services.services import Services
+from app.services.statistics import Statistics
+from app.storage.client import connect, require_replica_set
+from app.storage.embedded import EmbeddedMongo
+from app.storage.store import Store
+
+_log = logging.getLogger("thetaloop")
+_WATCH_SECONDS = 0.5
+_HEADER_BYTES = 64 * 2**10
+_CLOSE_SECONDS = 20.0
+
+
+@asynccontextmanager
+async def opened_store(config: Config) -> AsyncIterator[Store]:
+    """The store that the configuration names, ready for use; a private mongod is started if it names none."""
+    async with AsyncExitStack() as stack:
+        uri = config["mongodb.uri"]
+        if not uri:
+            # 0700 before anything lies in it: it will hold the database and the secrets.
+            config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            embedded = EmbeddedMongo(config.data_dir)
+            uri = await asyncio.to_thread(embedded.acquire)
+            stack.push_async_callback(asyncio.to_thread, embedded.release)
+            await stack.enter_async_context(_background(_watch(embedded)))
+        store = Store(connect(uri, config["mongodb.database"]))
+        stack.callback(store.close)
+        await _reach(store)
+        await store.prepare()
+        yield store
+
+
+async def _reach(store: Store) -> None:
+    try:
+        await require_replica_set(store.db)
+    except StoreUnavailable as error:
+        raise ConfigurationError(f"mongodb.uri: no MongoDB answers there: {error.__cause__}") from error
+
+
+async def _watch(embedded: EmbeddedMongo) -> None:
+    """Start the private mongod again when it dies."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            if await asyncio.to_thread(embedded.ensure):
+                _log.warning("mongod had died and was started again")
+        except MongodUnavailable as error:
+            _log.error("%s", error)
+
+
+@asynccontextmanager
+async def _background(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def running_services(config: Config) -> AsyncIterator[Services]:
+    """Everything but HTTP, started; stopped in the opposite order."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(opened_store(config))
+        zygote = Zygote(config["sandbox.memory_mb"])
+        pool = Pool(zygote, config["sandbox.max_workers"])
+        stack.push_async_callback(pool.stop)
+        await pool.start()
+        engine = Engine(store, pool, _limits(config))
+        stack.push_async_callback(engine.close)
+        accounts = Accounts(store)
+        stack.callback(accounts.close)
+        yield Services(
+            config=config,
+            store=store,
+            engine=engine,
+            zygote=zygote,
+            accounts=accounts,
+            experiments=ExperimentService(store, engine, pool),
+            statistics=Statistics(store),
+            catalogue=Catalogue(),
+        )
+
+
+@asynccontextmanager
+async def listening(services: Services) -> AsyncIterator[str]:
+    """The HTTP server; yields its URL. On leaving, calls under way are answered first."""
+    config = services.config
+    server = HTTPServer(
+        _application(services, await _cookie_secret(services)),
+        xheaders=config["http.xheaders"],
+        max_header_size=_HEADER_BYTES,
+        max_body_size=config["http.max_body_mb"] * 2**20,
+        idle_connection_timeout=75,
+    )
+    try:
+        sockets = bind_sockets(config["server.port"], config["server.address"])
+    except OSError as error:
+        where = f"{config['server.address']}:{config['server.port']}"
+        raise ConfigurationError(f"server.address, server.port: cannot listen on {where}: {error.strerror}") from error
+    server.add_sockets(sockets)
+    host, port = sockets[0].getsockname()[:2]
+    try:
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        server.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await services.engine.close()
+                await server.close_all_connections()
+
+
+def _application(services: Services, cookie_secret: str) -> Application:
+    routes = [*health.ROUTES, *(route for name in services.config["http.dialects"] for route in _dialect(name).routes)]
+    return Application(
+        [(pattern, handler, {"services": services}) for pattern, handler in routes],
+        default_handler_class=NotFoundHandler,
+        default_handler_args={"services": services},
+        cookie_secret=cookie_secret,
+        log_function=lambda handler: None,
+    )
+
+
+def _dialect(name: str) -> Dialect:
+    try:
+        module = importlib.import_module(f"app.dialects.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"http.dialects: there is no API {name!r}") from error
+    dialect: Dialect = module.DIALECT
+    return dialect
+
+
+async def _cookie_secret(services: Services) -> str:
+    """The secret given, or the one kept in the data folder; servers of one database must have the same."""
+    config = services.config
+    secret: str = config["http.cookie_secret"]
+    if not config["mongodb.uri"]:
+        return secret or kept_secret(config.data_dir, "cookie-secret")
+    if len(secret) < 16:
+        raise ConfigurationError(
+            "http.cookie_secret: with mongodb.uri set, give at least 16 random characters, the same on all servers"
+        )
+    fingerprint = sha256(b"fingerprint:" + secret.encode()).hexdigest()[:16]
+    if not await services.store.settings.agree("http.cookie_secret", fingerprint):
+        raise ConfigurationError(
+            "http.cookie_secret: another server of this database uses a different one; all need the same "
+            "(to change it everywhere, delete the document 'http.cookie_secret' from the collection 'settings')"
+        )
+    return secret
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        call_seconds=config["sandbox.call_seconds"],
+        timeout_seconds=config["mongodb.timeout_seconds"],
+        queue_calls=config["engine.queue_calls"],
+        queue_calls_per_experiment=config["engine.queue_calls_per_experiment"],
+        batch_calls=config["engine.batch_calls"],
+        theta_range_max=config["theta.range_max"],
+        theta_cache_bytes=config["theta.cache_mb"] * 2**20,
+    )

@@ -1,0 +1,66 @@
+"""The ready-made experiments in ``defaults/``: four scripts and an ``experiment.yml`` each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.domain.experiment import SCRIPTS, Draft
+from app.errors import NotFound
+
+_FOLDER = Path(__file__).resolve().parents[2] / "defaults"
+
+
+@dataclass(frozen=True)
+class Default:
+    """A ready-made experiment under its pinned id; ``example`` is an action it may take, with a reward."""
+
+    id: int
+    title: str
+    summary: str
+    scripts: dict[str, Any]
+    options: dict[str, Any]
+    references: tuple[str, ...]
+    example: dict[str, dict[str, Any]]
+
+    def draft(self, name: str) -> Draft:
+        """The draft of an experiment like it."""
+        return Draft(name=name, **{**self.scripts, **self.options})
+
+
+class Catalogue:
+    """All of them, read once.
+
+    >>> Catalogue().find("0").title
+    'AB Test'
+    """
+
+    def __init__(self, folder: Path = _FOLDER) -> None:
+        found = [_read(path.parent) for path in sorted(folder.glob("*/experiment.yml"))]
+        self._defaults = {default.id: default for default in sorted(found, key=lambda default: default.id)}
+
+    def all(self) -> list[Default]:
+        """All of them, by id."""
+        return list(self._defaults.values())
+
+    def find(self, id: str) -> Default:
+        """One of them; ``NotFound`` otherwise."""
+        if id.isdecimal() and int(id) in self._defaults:
+            return self._defaults[int(id)]
+        raise NotFound(f"there is no ready-made experiment {id!r}")
+
+
+def _read(folder: Path) -> Default:
+    about = yaml.safe_load((folder / "experiment.yml").read_text(encoding="utf-8"))
+    return Default(
+        id=about["id"],
+        title=about["title"],
+        summary=" ".join(about["summary"].split()),
+        scripts={name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in SCRIPTS},
+        options=about.get("options", {}),
+        references=tuple(about.get("references", ())),
+        example=about["example"],
+    )

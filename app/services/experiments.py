@@ -1,0 +1,81 @@
+"""Experiments as their owners handle them: create, list, read, replace, delete, check."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from app.domain.experiment import SCRIPTS, Draft, Experiment
+from app.domain.user import User
+from app.engine.engine import Engine
+from app.errors import InvalidParameter, InvalidScript, NotYours
+from app.sandbox.pool import Pool
+from app.sandbox.protocol import SCRIPT_LIMIT, Fault
+from app.storage.store import Store
+
+
+class ExperimentService:
+    """Every call is about one user's experiments: another's are as if they did not exist."""
+
+    def __init__(self, store: Store, engine: Engine, pool: Pool) -> None:
+        self._store = store
+        self._engine = engine
+        self._pool = pool
+
+    async def create(self, user: User, draft: Draft) -> Experiment:
+        """Make an experiment; ``InvalidScript`` or ``NameTaken`` if that cannot be."""
+        await self._require_sound(draft)
+        experiment = Experiment(
+            id=secrets.token_hex(6),
+            key=secrets.token_hex(16),
+            owner=user.name,
+            created=datetime.now(UTC),
+            **vars(draft),
+        )
+        await self._store.experiments.insert(experiment)
+        return experiment
+
+    async def all(self, user: User) -> list[Experiment]:
+        """All of this user's, by name."""
+        return await self._store.experiments.of_owner(user.name)
+
+    async def find(self, user: User, exp_id: str) -> Experiment:
+        """One of this user's; ``NotYours`` otherwise."""
+        experiment = await self._store.experiments.find(exp_id)
+        if experiment is None or experiment.owner != user.name:
+            raise NotYours(exp_id)
+        return experiment
+
+    async def replace(self, user: User, exp_id: str, draft: Draft, note: str = "") -> Experiment:
+        """Make the draft its next revision; theta stays."""
+        present = await self.find(user, exp_id)
+        await self._require_sound(draft)
+        wanted = Experiment(id=exp_id, key=present.key, owner=present.owner, created=present.created, **vars(draft))
+        saved = await self._store.experiments.replace(wanted, user.name, note)
+        await self._engine.changed(exp_id)
+        return saved
+
+    async def delete(self, user: User, exp_id: str) -> None:
+        """Fence it off and take it from the list."""
+        await self.find(user, exp_id)
+        await self._store.experiments.delete(exp_id)
+        await self._engine.changed(exp_id)
+
+    async def check(self, scripts: dict[str, str]) -> list[Fault]:
+        """What is wrong with the scripts; nothing is stored."""
+        for name, source in scripts.items():
+            if name not in SCRIPTS:
+                raise InvalidParameter(name, f"there is no such script; expected {', '.join(SCRIPTS)}")
+            if len(source) > SCRIPT_LIMIT:
+                raise InvalidParameter(name, f"a script may have {SCRIPT_LIMIT >> 10} KiB")
+        return await self._pool.check(scripts) if scripts else []
+
+    async def _require_sound(self, draft: Draft) -> None:
+        faults = await self.check({name: source for name, source in draft.scripts.items() if source})
+        if faults:
+            raise InvalidScript(
+                [
+                    {"script": fault.script, "line": fault.line, "column": fault.column, "message": fault.message}
+                    for fault in faults
+                ]
+            )

@@ -1,0 +1,28 @@
+"""What handlers are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.config import Config
+from app.engine.engine import Engine
+from app.sandbox.channel import Zygote
+from app.services.accounts import Accounts
+from app.services.catalogue import Catalogue
+from app.services.experiments import ExperimentService
+from app.services.statistics import Statistics
+from app.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of the server that calls are passed on to."""
+
+    config: Config
+    store: Store
+    engine: Engine
+    zygote: Zygote
+    accounts: Accounts
+    experiments: ExperimentService
+    statistics: Statistics
+    catalogue: Catalogue

@@ -1,0 +1,107 @@
+"""The connection: what every read and write is held to, whatever the URI says, and how failures are named.
+
+Writes are acknowledged by a majority with their journals on disk; reads see only what a majority holds. Both are set
+on the database object in code, so no URI can weaken them.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pymongo
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import ReadPreference, WriteConcern, errors, monitoring
+from pymongo.read_concern import ReadConcern
+
+from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
+
+DURABLE = WriteConcern(w="majority", j=True)
+MAJORITY = ReadConcern("majority")
+_OPERATION_MS = 5_000
+
+Document = dict[str, Any]
+
+
+def connect(uri: str, database: str, listeners: list[monitoring.CommandListener] | None = None) -> Any:
+    """The database, through a client with our time limits; nothing is sent yet."""
+    try:
+        client: Any = AsyncIOMotorClient(
+            uri,
+            timeoutMS=_OPERATION_MS,
+            serverSelectionTimeoutMS=_OPERATION_MS,
+            connectTimeoutMS=_OPERATION_MS,
+            retryWrites=True,
+            retryReads=True,
+            tz_aware=True,
+            appname="thetaloop",
+            event_listeners=listeners or [],
+        )
+        return client.get_database(
+            database, write_concern=DURABLE, read_concern=MAJORITY, read_preference=ReadPreference.PRIMARY
+        )
+    except (errors.ConfigurationError, errors.InvalidName, errors.InvalidURI, ValueError) as error:
+        raise ConfigurationError(f"mongodb.uri: {error}") from error
+
+
+def time_limit(seconds: float) -> AbstractContextManager[Any]:
+    """Within it, all calls to MongoDB together take no longer than ``seconds``."""
+    return pymongo.timeout(max(seconds, 0.001))
+
+
+def is_outage(error: errors.PyMongoError) -> bool:
+    """Whether the error means that MongoDB cannot be reached or has no primary now, rather than a fault of ours."""
+    if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError):
+        return True
+    if isinstance(error, errors.OperationFailure) and error.code in _STATE_CHANGES:
+        return True
+    return bool(error.timeout)
+
+
+# Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server.
+_STATE_CHANGES = {6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+
+
+def _naming_outages(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def named(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(*args, **kwargs)
+        except errors.PyMongoError as error:
+            if is_outage(error):
+                raise StoreUnavailable() from error
+            raise
+
+    return named
+
+
+class Storage:
+    """The base of the collection classes: their public coroutines raise ``StoreUnavailable`` when MongoDB is away.
+
+    Those that take part in a transaction raise what the driver raises: the transaction needs its labels.
+    """
+
+    def __init__(self, database: Any) -> None:
+        self.db = database
+
+    def __init_subclass__(cls) -> None:
+        for name, method in list(vars(cls).items()):
+            if name.startswith("_") or not inspect.iscoroutinefunction(method):
+                continue
+            if "session" not in inspect.signature(method).parameters:
+                setattr(cls, name, _naming_outages(method))
+
+
+async def require_replica_set(database: Any) -> None:
+    """Refuse a MongoDB without transactions, or one that is not there."""
+    try:
+        hello = await database.client.admin.command("hello")
+    except errors.OperationFailure as error:
+        raise ConfigurationError(f"mongodb.uri: MongoDB refused the connection: {error}") from error
+    except errors.PyMongoError as error:
+        raise StoreUnavailable() from error
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise NotAReplicaSet()

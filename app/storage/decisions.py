@@ -1,0 +1,75 @@
+"""The action log: one row per answered getaction, and the advices that wait for a reward."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any
+
+from pymongo import errors
+
+from app.domain.decision import Decision
+from app.errors import StoreUnavailable
+from app.storage.client import Document, Storage, is_outage
+from app.storage.transactions import Conflict
+
+
+class Decisions(Storage):
+    """Inserts, claims and reads of decisions."""
+
+    async def insert(self, decisions: list[Decision], deadline: float) -> None:
+        """Insert them all; an unclear outcome is repeated with the same ids until ``deadline``."""
+        documents = [_document(decision) for decision in decisions]
+        pause = 0.01
+        while True:
+            try:
+                await self.db.decisions.insert_many(documents, ordered=False)
+                return
+            except errors.BulkWriteError as error:
+                # A row of ours that is already there was written by an attempt whose answer was lost.
+                if any(fault["code"] != 11000 for fault in error.details["writeErrors"]):
+                    raise
+                if not error.details["writeConcernErrors"]:
+                    return
+            except errors.PyMongoError as error:
+                if not is_outage(error):
+                    raise
+            if time.monotonic() + pause > deadline:
+                raise StoreUnavailable()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.5)
+
+    async def insert_in(self, decisions: list[Decision], session: Any) -> None:
+        """Insert them as part of a transaction."""
+        await self.db.decisions.insert_many([_document(decision) for decision in decisions], session=session)
+
+    async def find(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
+        """The decisions of an experiment, by id."""
+        found = self.db.decisions.find({"_id": {"$in": ids}, "exp_id": exp_id})
+        return {document["_id"]: _decision(document) async for document in found}
+
+    async def claim(self, ids: list[str], status: str, session: Any) -> None:
+        """Move pending decisions on to ``status``, inside a transaction; ``Conflict`` unless all were pending."""
+        wanted = {"_id": {"$in": ids}, "status": "pending"}
+        changed = await self.db.decisions.update_many(wanted, {"$set": {"status": status}}, session=session)
+        if changed.modified_count != len(ids):
+            raise Conflict
+
+    async def count(self, exp_id: str) -> int:
+        """How many decisions the experiment made."""
+        return await self.db.decisions.count_documents({"exp_id": exp_id})  # type: ignore[no-any-return]
+
+    async def last_date(self, exp_id: str) -> datetime | None:
+        """When the newest was made."""
+        newest = await self.db.decisions.find_one({"exp_id": exp_id}, {"date": 1}, sort=[("date", -1), ("_id", -1)])
+        return newest["date"] if newest else None
+
+
+def _document(decision: Decision) -> Document:
+    return {"_id": decision.id, **{k: v for k, v in vars(decision).items() if k != "id" and v is not None}}
+
+
+def _decision(document: Document) -> Decision:
+    fields = {k: v for k, v in document.items() if k != "_id"}
+    return Decision(id=document["_id"], **{"propensity": None, **fields})

@@ -1,0 +1,101 @@
+"""Experiments as they are now, and every revision they had."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.experiment import Experiment
+from app.errors import NameTaken, NotYours
+from app.storage.client import Document, Storage
+from app.storage.heads import DELETING, Heads
+from app.storage.transactions import Transactions
+
+
+class Experiments(Storage):
+    """Experiments and revisions; every change goes through the head, which fences what is under way."""
+
+    def __init__(self, database: Any, heads: Heads, transactions: Transactions) -> None:
+        super().__init__(database)
+        self._heads = heads
+        self._transactions = transactions
+
+    async def find(self, exp_id: str) -> Experiment | None:
+        """The experiment as it is now."""
+        document = await self.db.experiments.find_one({"_id": exp_id})
+        return _experiment(document) if document else None
+
+    async def of_owner(self, owner: str) -> list[Experiment]:
+        """All experiments of a user, by name."""
+        found = self.db.experiments.find({"owner": owner}).sort("name", 1)
+        return [_experiment(document) async for document in found]
+
+    async def insert(self, experiment: Experiment, note: str = "") -> None:
+        """Create it with its head and its first revision; ``NameTaken`` if its owner has one of that name."""
+
+        async def body(session: Any) -> None:
+            await self._refuse_taken_name(experiment, session)
+            await self.db.experiments.insert_one(_document(experiment), session=session)
+            await self._heads.insert(experiment.id, session)
+            await self.db.revisions.insert_one(_revision(experiment, experiment.owner, note), session=session)
+
+        await self._transactions.run(body)
+
+    async def replace(self, experiment: Experiment, user: str, note: str = "") -> Experiment:
+        """Make it the next revision; returns it with the revision's number."""
+        saved = experiment
+
+        async def body(session: Any) -> None:
+            nonlocal saved
+            await self._refuse_taken_name(experiment, session)
+            head = await self._heads.fence(experiment.id, session, {"revision": 1})
+            if head is None:
+                raise NotYours(experiment.id)
+            saved = dataclasses.replace(experiment, revision=head.revision)
+            await self.db.experiments.replace_one({"_id": saved.id}, _document(saved), session=session)
+            await self.db.revisions.insert_one(_revision(saved, user, note), session=session)
+
+        await self._transactions.run(body)
+        return saved
+
+    async def delete(self, exp_id: str) -> None:
+        """Fence it and take it from the list; what it holds is purged afterwards."""
+
+        async def body(session: Any) -> None:
+            head = await self._heads.fence(exp_id, session, {}, state=DELETING)
+            if head is None:
+                raise NotYours(exp_id)
+            await self.db.experiments.delete_one({"_id": exp_id}, session=session)
+
+        await self._transactions.run(body)
+
+    def revisions(self, exp_id: str) -> AsyncIterator[Document]:
+        """All revisions, newest first, without their scripts."""
+        fields = {"revision": 1, "date": 1, "user": 1, "note": 1, "_id": 0}
+        found = self.db.revisions.find({"exp_id": exp_id}, fields)
+        return found.sort("revision", -1)  # type: ignore[no-any-return]
+
+    async def revision(self, exp_id: str, number: int) -> Document | None:
+        """One revision with everything it had."""
+        return await self.db.revisions.find_one({"_id": f"{exp_id}:{number}"})  # type: ignore[no-any-return]
+
+    async def _refuse_taken_name(self, experiment: Experiment, session: Any) -> None:
+        taken = {"owner": experiment.owner, "name": experiment.name, "_id": {"$ne": experiment.id}}
+        if await self.db.experiments.find_one(taken, {"_id": 1}, session=session):
+            raise NameTaken("name", experiment.name)
+
+
+def _document(experiment: Experiment) -> Document:
+    return {"_id": experiment.id, **{k: v for k, v in vars(experiment).items() if k != "id"}}
+
+
+def _experiment(document: Document) -> Experiment:
+    return Experiment(id=document["_id"], **{k: v for k, v in document.items() if k != "_id"})
+
+
+def _revision(experiment: Experiment, user: str, note: str) -> Document:
+    editable = {k: v for k, v in vars(experiment).items() if k not in ("id", "key", "owner", "created")}
+    names = {"_id": f"{experiment.id}:{experiment.revision}", "exp_id": experiment.id}
+    return {**names, **editable, "date": datetime.now(UTC), "user": user, "note": note}

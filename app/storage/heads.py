@@ -1,0 +1,69 @@
+"""The heads: one document per experiment, changed by every commit and so the order of all of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app.domain.experiment import Head
+from app.storage.client import Document, Storage
+from app.storage.transactions import Conflict
+
+LIVE = "live"
+DELETING = "deleting"
+
+
+class Heads(Storage):
+    """Reads of heads, and the changes that take part in a transaction."""
+
+    async def find(self, exp_ids: list[str]) -> dict[str, Head]:
+        """The heads that exist, by experiment."""
+        found = self.db.heads.find({"_id": {"$in": exp_ids}})
+        return {document["_id"]: _head(document) async for document in found}
+
+    async def insert(self, exp_id: str, session: Any) -> None:
+        """The head of a new experiment."""
+        await self.db.heads.insert_one(
+            {"_id": exp_id, "seq": 0, "epoch": 1, "revision": 1, "state": LIVE, "rewards": 0, "last_reward": None},
+            session=session,
+        )
+
+    async def advance(
+        self, expected: Head, steps: int, session: Any, *, rewards: int = 0, last_reward: datetime | None = None
+    ) -> None:
+        """Move the head on by ``steps``, if it still is what was expected; else ``Conflict``."""
+        wanted = {
+            "_id": expected.exp_id,
+            "seq": expected.seq,
+            "epoch": expected.epoch,
+            "revision": expected.revision,
+            "state": LIVE,
+        }
+        change: Document = {"$inc": {"seq": steps, "rewards": rewards}}
+        if last_reward is not None:
+            change["$max"] = {"last_reward": last_reward}
+        changed = await self.db.heads.update_one(wanted, change, session=session)
+        if changed.matched_count != 1:
+            raise Conflict
+
+    async def fence(self, exp_id: str, session: Any, increments: Document, state: str = LIVE) -> Head | None:
+        """Move a live head on whatever its place, which makes every commit under way run again; the head after it."""
+        document = await self.db.heads.find_one_and_update(
+            {"_id": exp_id, "state": LIVE},
+            {"$inc": {"seq": 1, **increments}, "$set": {"state": state}},
+            return_document=True,
+            session=session,
+        )
+        return _head(document) if document else None
+
+
+def _head(document: Document) -> Head:
+    return Head(
+        exp_id=document["_id"],
+        seq=document["seq"],
+        epoch=document["epoch"],
+        revision=document["revision"],
+        state=document["state"],
+        rewards=document["rewards"],
+        last_reward=document["last_reward"],
+    )

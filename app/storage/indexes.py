@@ -1,0 +1,51 @@
+"""The indexes: every query that a call makes has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import ASCENDING as UP
+from pymongo import DESCENDING as DOWN
+from pymongo import IndexModel, errors
+
+_EXISTS = 48
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "experiments": [IndexModel([("owner", UP), ("name", UP)], unique=True)],
+    "revisions": [IndexModel([("exp_id", UP), ("revision", DOWN)], unique=True)],
+    "theta": [
+        IndexModel([("exp_id", UP), ("epoch", UP), ("name", UP), ("key", UP), ("value", UP)]),
+        IndexModel([("exp_id", UP), ("epoch", UP), ("seq", UP)]),
+    ],
+    "decisions": [IndexModel([("exp_id", UP), ("date", DOWN), ("_id", DOWN)])],
+    "rewards": [IndexModel([("exp_id", UP), ("seq", DOWN)], unique=True)],
+    "events": [IndexModel([("exp_id", UP), ("seq", DOWN)], unique=True)],
+    "logs": [IndexModel([("exp_id", UP), ("date", DOWN), ("_id", DOWN)])],
+    "errors": [IndexModel([("exp_id", UP), ("date", DOWN), ("_id", DOWN)])],
+    "sessions": [IndexModel([("user", UP)]), IndexModel([("expires", UP)], expireAfterSeconds=0)],
+    "heads": [],
+    "users": [],
+    "settings": [],
+    "failures": [IndexModel([("expires", UP)], expireAfterSeconds=0)],
+}
+
+
+async def ensure_indexes(database: Any) -> None:
+    """Create the collections and indexes that are missing; safe to run on every server at every start."""
+    there = set(await database.list_collection_names())
+    for collection, models in INDEXES.items():
+        if models:
+            await database[collection].create_indexes(models)
+        elif collection not in there:
+            # Before the first transaction needs it: creating it inside one makes concurrent ones conflict.
+            await _create(database, collection)
+
+
+async def _create(database: Any, collection: str) -> None:
+    try:
+        await database.create_collection(collection)
+    except errors.CollectionInvalid:
+        pass
+    except errors.OperationFailure as error:
+        if error.code != _EXISTS:
+            raise

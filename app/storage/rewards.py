@@ -1,0 +1,53 @@
+"""The reward log and the other things that change theta: rows sorted by the head's seq."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.decision import Reward
+from app.storage.client import Document, Storage
+
+
+class Rewards(Storage):
+    """Accepted rewards."""
+
+    async def insert_in(self, rewards: list[Reward], session: Any) -> None:
+        """Insert them as part of a transaction."""
+        await self.db.rewards.insert_many([_document(reward) for reward in rewards], session=session)
+
+    async def find(self, ids: list[str]) -> dict[str, Reward]:
+        """The rewards that exist, by id; the reward of an advice has the advice's id."""
+        found = self.db.rewards.find({"_id": {"$in": ids}})
+        return {document["_id"]: _reward(document) async for document in found}
+
+
+class Events(Storage):
+    """Changes of theta that are no rewards: a get_action that learns, a nested experiment's update, a reset."""
+
+    async def insert_in(self, events: list[Document], session: Any) -> None:
+        """Insert them as part of a transaction."""
+        await self.db.events.insert_many(events, session=session)
+
+
+class Logs(Storage):
+    """What scripts logged with ``log_data``."""
+
+    async def insert_in(self, rows: list[Document], session: Any) -> None:
+        """Insert them as part of a transaction."""
+        await self.db.logs.insert_many(rows, session=session)
+
+
+class ScriptErrors(Storage):
+    """What went wrong in scripts, for their owners."""
+
+    async def insert(self, rows: list[Document]) -> None:
+        """Add rows."""
+        await self.db.errors.insert_many(rows, ordered=False)
+
+
+def _document(reward: Reward) -> Document:
+    return {"_id": reward.id, **{k: v for k, v in vars(reward).items() if k != "id" and v is not None}}
+
+
+def _reward(document: Document) -> Reward:
+    return Reward(id=document["_id"], **{k: v for k, v in document.items() if k != "_id"})

@@ -1,0 +1,48 @@
+"""All collections of one database, wired together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.storage.client import Storage
+from app.storage.commits import Commits
+from app.storage.decisions import Decisions
+from app.storage.experiments import Experiments
+from app.storage.heads import Heads
+from app.storage.indexes import ensure_indexes
+from app.storage.rewards import Rewards, ScriptErrors
+from app.storage.settings import SharedSettings
+from app.storage.thetas import Thetas
+from app.storage.transactions import Transactions
+from app.storage.users import Failures, Sessions, Users
+
+
+class Store(Storage):
+    """The database as the rest of the server sees it."""
+
+    def __init__(self, database: Any) -> None:
+        super().__init__(database)
+        transactions = Transactions(database.client)
+        self.heads = Heads(database)
+        self.experiments = Experiments(database, self.heads, transactions)
+        self.thetas = Thetas(database)
+        self.decisions = Decisions(database)
+        self.rewards = Rewards(database)
+        self.script_errors = ScriptErrors(database)
+        self.commits = Commits(database, transactions)
+        self.users = Users(database)
+        self.sessions = Sessions(database)
+        self.failures = Failures(database)
+        self.settings = SharedSettings(database)
+
+    async def prepare(self) -> None:
+        """Create what is missing."""
+        await ensure_indexes(self.db)
+
+    async def ping(self) -> None:
+        """``StoreUnavailable`` unless a primary answers."""
+        await self.db.command("ping")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.db.client.close()

@@ -1,0 +1,97 @@
+"""Theta documents: one per experiment, epoch, name, key and value.
+
+A reset begins a new epoch, so nothing written for the old one can be taken for the new. A deleted theta leaves a
+tombstone, so that ``changed_since`` tells other servers about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import InsertOne, ReplaceOne
+
+from app.domain.theta import ThetaKey, joined
+from app.storage.client import Document, Storage
+from app.storage.transactions import Conflict
+
+
+@dataclass(frozen=True)
+class StoredTheta:
+    """A theta document as it was read; ``theta`` is None for a tombstone."""
+
+    key: ThetaKey
+    seq: int
+    theta: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class ThetaWrite:
+    """A theta to store, or with None to delete; ``stored`` says whether it has a document already."""
+
+    key: ThetaKey
+    epoch: int
+    seq: int
+    theta: dict[str, Any] | None
+    stored: bool
+
+
+class Thetas(Storage):
+    """Reads and writes of theta documents."""
+
+    async def find(self, keys: list[ThetaKey], epochs: dict[str, int]) -> list[StoredTheta]:
+        """Those of the keys that have a document."""
+        ids = [_id(key, epochs[key.exp_id]) for key in keys]
+        return [_stored(document) async for document in self.db.theta.find({"_id": {"$in": ids}})]
+
+    async def find_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
+        """All thetas of a name, or of one key of it, tombstones included; at most ``limit``."""
+        wanted = {"exp_id": exp_id, "epoch": epoch, "name": name}
+        if key is not None:
+            wanted["key"] = key
+        return [_stored(document) async for document in self.db.theta.find(wanted).limit(limit)]
+
+    async def changed_since(self, exp_id: str, epoch: int, seq: int, limit: int) -> list[StoredTheta]:
+        """What was written after ``seq``, tombstones included; at most ``limit``."""
+        wanted = {"exp_id": exp_id, "epoch": epoch, "seq": {"$gt": seq}}
+        return [_stored(document) async for document in self.db.theta.find(wanted).limit(limit)]
+
+    async def write(self, writes: list[ThetaWrite], session: Any) -> None:
+        """Insert what is new and replace what is there, inside a transaction; ``Conflict`` if that was wrong."""
+        operations = [
+            ReplaceOne({"_id": document["_id"]}, document) if write.stored else InsertOne(document)
+            for write in writes
+            for document in [_document(write)]
+        ]
+        done = await self.db.theta.bulk_write(operations, ordered=False, session=session)
+        if done.matched_count + done.inserted_count != len(operations):
+            raise Conflict
+
+    def current(self, exp_id: str, epoch: int, name: str) -> AsyncIterator[Document]:
+        """The thetas of one name that are not deleted."""
+        found = self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "name": name, "theta": {"$ne": None}})
+        return found.sort([("key", 1), ("value", 1)])  # type: ignore[no-any-return]
+
+
+def _id(key: ThetaKey, epoch: int) -> str:
+    return f"{key.exp_id}:{epoch}:{joined(*key[1:])}"
+
+
+def _document(write: ThetaWrite) -> Document:
+    key = write.key
+    return {
+        "_id": _id(key, write.epoch),
+        "exp_id": key.exp_id,
+        "epoch": write.epoch,
+        "name": key.name,
+        "key": key.key,
+        "value": key.value,
+        "seq": write.seq,
+        "theta": write.theta,
+    }
+
+
+def _stored(document: Document) -> StoredTheta:
+    key = ThetaKey(document["exp_id"], document["name"], document["key"], document["value"])
+    return StoredTheta(key, document["seq"], document["theta"])

@@ -1,0 +1,186 @@
+"""Servers as processes, and people who call them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
+
+# Counts every reward under its arm; the simplest script whose theta shows whether each counted once.
+COUNTING = {
+    "get_context": "self.context['number'] = 1",
+    "get_action": "self.action['arm'] = random.choice(['a', 'b'])\nself.action['propensity'] = 0.5",
+    "get_reward": "self.reward['value'] = 1",
+    "set_reward": (
+        "arm = self.action['arm']\n"
+        "count = base.Count(self.get_theta('arm', arm))\n"
+        "count.increment()\n"
+        "self.set_theta(count, 'arm', arm)\n"
+    ),
+}
+PASSWORD = "correct horse"
+SECRET = "a cookie secret for tests"
+_START_SECONDS = 60
+
+
+def settings_for(uri: str, database: str) -> dict[str, Any]:
+    """What a server needs to work on a MongoDB that somebody else started."""
+    return {"mongodb.uri": uri, "mongodb.database": database, "http.cookie_secret": SECRET}
+
+
+class Server:
+    """``thetaloop serve`` in a process of its own; used with ``with``, or ended by ``stop`` or ``kill``."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any], command: str = "serve") -> None:
+        self.folder = folder
+        self.command = command
+        self.environment = {
+            **os.environ,
+            "THETALOOP_DATA_DIR": str(folder),
+            "THETALOOP_SERVER_PORT": "0",
+            **{"THETALOOP_" + name.upper().replace(".", "_"): _text(value) for name, value in settings.items()},
+        }
+        self.url = ""
+        self.output: list[str] = []
+
+    def __enter__(self) -> Server:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = (self.folder / "server.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", self.command],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        lines: Queue[str | None] = Queue()
+        self._reader = threading.Thread(target=self._read, args=(lines,))
+        self._reader.start()
+        while not self.url:
+            line = lines.get(timeout=_START_SECONDS)
+            assert line is not None, f"the server did not start: {self.errors()}"
+            if line.startswith("listening on "):
+                self.url = line.removeprefix("listening on ").strip()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self._end()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(60)
+
+    def errors(self) -> str:
+        """What it wrote to standard error."""
+        return (self.folder / "server.log").read_text()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """An HTTP client for it."""
+        return httpx.Client(base_url=self.url, timeout=60, **options)
+
+    def researcher(self) -> Researcher:
+        """Somebody with a fresh account, made on the command line, and signed in."""
+        name = f"user-{secrets.token_hex(4)}"
+        self.run("user", "add", name, "--password-stdin", text=PASSWORD)
+        return Researcher(self.client(), name)
+
+    def run(self, *arguments: str, text: str = "", code: int = 0) -> str:
+        """Run another command with the same settings; its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *arguments],
+            env=self.environment,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def _read(self, lines: Queue[str | None]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+            lines.put(line)
+        lines.put(None)
+
+    def _end(self) -> None:
+        self._reader.join(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.log.close()
+
+
+class Researcher:
+    """Somebody signed in, with an HTTP client that keeps the cookie."""
+
+    def __init__(self, client: httpx.Client, name: str) -> None:
+        self.http = client
+        self.name = name
+        answer = client.post("/login", json={"username": name, "password": PASSWORD})
+        assert answer.json() == {"status": "success"}
+
+    def __enter__(self) -> Researcher:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.http.close()
+
+    def create(self, name: str | None = None, **properties: Any) -> Experiment:
+        """A new experiment; its scripts are empty unless they are given."""
+        body = {"name": name or f"experiment {secrets.token_hex(4)}", **properties}
+        answer = self.http.post("/exp", json=body)
+        assert answer.status_code == 200, answer.text
+        return Experiment(self.http, answer.json()["id"], answer.json()["key"])
+
+
+class Experiment:
+    """An experiment and the calls about it."""
+
+    def __init__(self, client: httpx.Client, id: str, key: str) -> None:
+        self.http = client
+        self.id = id
+        self.key = key
+
+    def get_action(self, **parameters: Any) -> httpx.Response:
+        """Call getaction; objects are sent as JSON."""
+        return self.http.get(f"/getaction/{self.id}", params=_query({"key": self.key, **parameters}))
+
+    def set_reward(self, **parameters: Any) -> httpx.Response:
+        """Call setreward; objects are sent as JSON."""
+        return self.http.get(f"/setreward/{self.id}", params=_query({"key": self.key, **parameters}))
+
+    def theta(self, **parameters: Any) -> Any:
+        """What it has learned."""
+        return self.http.get(f"/stats/{self.id}/currenttheta", params=parameters).json()
+
+    def summary(self) -> Any:
+        """Its counts."""
+        return self.http.get(f"/stats/{self.id}/summary").json()
+
+
+def _query(parameters: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in parameters.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
