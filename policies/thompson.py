@@ -8,7 +8,7 @@ import numpy as np
 
 from policies.base import List, Proportion, Variance
 from policies.policy import Arm, Policy, Theta, finite, share_best
-from policies.quadrature import BetaScores
+from policies.quadrature import BetaScores, Floats
 
 SMALLEST_PRIOR = 0.05  # below it so much of the posterior is at 0 and 1 that doubles cannot tell the draws apart
 
@@ -65,7 +65,11 @@ class BernoulliThompson(Policy):
         return best_beta(*self._posterior())
 
     def _draw(self, context: Any) -> int:
-        return draw_beta(*self._posterior())
+        return int(np.argmax(self._samples(1)[0]))
+
+    def _samples(self, n: int) -> Floats:
+        """n draws of the arms' rates, a draw in each row."""
+        return np.random.beta(*self._posterior(), size=(n, len(self.arms)))
 
 
 class BBThompsonList(List[Proportion]):

@@ -1,38 +1,21 @@
 """Top-two Thompson sampling: find the best arm, rather than earn while looking."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from policies.gaussian import GaussianThompson
-from policies.policy import Arm, Policy, Theta, choose
+from policies.policy import Arm, Theta, choose
+from policies.quadrature import Floats
 from policies.thompson import BernoulliThompson
 
-REDRAWS = 20  # a challenger that takes longer to appear is drawn from the exact probabilities instead
+REDRAWS = 32  # a challenger that takes longer to appear is drawn from the exact probabilities instead
 
 
-class TopTwo(Policy):
-    """The rule that turns a Thompson sampler into its top-two version."""
-
-    beta: float
-
-    def _probabilities(self, context: Any) -> list[float]:
-        return top_two(super()._probabilities(context), self.beta)  # type: ignore[safe-super]
-
-    def _draw(self, context: Any) -> int:
-        leader = super()._draw(context)
-        if len(self.arms) == 1 or np.random.random() < self.beta:
-            return leader
-        for _ in range(REDRAWS):
-            challenger = super()._draw(context)
-            if challenger != leader:
-                return challenger
-        return choose(challengers(super()._probabilities(context), leader))  # type: ignore[safe-super]
-
-
-class TopTwoThompson(TopTwo, BernoulliThompson):
+class TopTwoThompson(BernoulliThompson):
     """Top-two Thompson sampling for rewards of zero and one.
 
     Thompson sampling soon plays the best arm nearly always, and then learns little about its closest rival, which is
@@ -76,8 +59,14 @@ class TopTwoThompson(TopTwo, BernoulliThompson):
         super().__init__(theta, arms, prior, floor)
         self.beta = beta
 
+    def _probabilities(self, context: Any) -> list[float]:
+        return top_two(super()._probabilities(context), self.beta)
 
-class TopTwoGaussian(TopTwo, GaussianThompson):
+    def _draw(self, context: Any) -> int:
+        return draw_two(self._samples, partial(super()._probabilities, context), self.beta)
+
+
+class TopTwoGaussian(GaussianThompson):
     """Top-two Thompson sampling for rewards on a continuous scale.
 
     As :class:`TopTwoThompson`, on the posterior of :class:`policies.gaussian.GaussianThompson`.
@@ -120,6 +109,26 @@ class TopTwoGaussian(TopTwo, GaussianThompson):
     ) -> None:
         super().__init__(theta, arms, m0, k0, a0, b0, floor)
         self.beta = beta
+
+    def _probabilities(self, context: Any) -> list[float]:
+        return top_two(super()._probabilities(context), self.beta)
+
+    def _draw(self, context: Any) -> int:
+        return draw_two(self._samples, partial(super()._probabilities, context), self.beta)
+
+
+def draw_two(samples: Callable[[int], Floats], best: Callable[[], list[float]], beta: float) -> int:
+    """Draw a leader, and with probability ``1 - beta`` draw again until another arm wins.
+
+    ``samples(n)`` draws from the posterior n times; ``best()`` gives the probabilities of being best.
+    """
+    first = samples(1)[0]
+    leader = int(np.argmax(first))
+    if len(first) == 1 or np.random.random() < beta:
+        return leader
+    winners: list[int] = np.argmax(samples(REDRAWS), axis=1).tolist()
+    others = [i for i in winners if i != leader]
+    return others[0] if others else choose(challengers(best(), leader))
 
 
 def challengers(best: list[float], leader: int) -> list[float]:

@@ -66,10 +66,10 @@ def _world_of(kind: type[Policy]) -> World:
     return World(["a", "b", "c"], lambda context: np.array([0.2, 0.5, 0.8]))
 
 
-def _play(kind: type[Policy], world: World, n: int, seed: int, theta: Any = None, **options: Any) -> Any:
+def _play(kind: type[Policy], world: World, n: int, seed: int, theta: Any = None, options: Any = None) -> Any:
     """n rewards; ``(policy, regrets, uniform's expected regrets)``, each regret per step."""
     np.random.seed(seed)
-    policy = kind(theta, world.arms, **{**world.options, **options})
+    policy = kind(theta, world.arms, **{**world.options, **(options or {})})
     regrets, uniform = np.empty(n), np.empty(n)
     for step in range(n):
         context = world.context()

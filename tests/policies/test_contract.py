@@ -129,7 +129,7 @@ def test_theta_that_was_passed_in_is_left_alone(kind, world_of, play):
 @pytest.mark.parametrize("floor", [0.0, 0.2])
 def test_pull_and_draw_agree_with_the_probabilities(kind, floor, world_of, play):
     world = world_of(kind)
-    theta = play(kind, world, 24, seed=8, floor=0.5)[0].get_dict()
+    theta = play(kind, world, 24, seed=8, options={"floor": 0.5})[0].get_dict()
     policy = kind(theta, world.arms, floor=floor, **world.options)
     context = world.context()
     p = policy.probabilities(context)

@@ -27,9 +27,9 @@ pytestmark = pytest.mark.slow
 SEEDS, N = 20, 2000
 
 
-def mean_regret(play, kind, world, n=N, **options):
+def mean_regret(play, kind, world, steps=N, **options):
     """Mean cumulative regret, and uniform's."""
-    runs = [play(kind, world, n, seed, **options)[1:] for seed in range(SEEDS)]
+    runs = [play(kind, world, steps, seed, options=options)[1:] for seed in range(SEEDS)]
     return np.mean([run[0].cumsum() for run in runs], axis=0), float(np.mean([run[1].sum() for run in runs]))
 
 
@@ -77,20 +77,21 @@ def test_softmax_costs_what_its_temperature_says(bernoulli, play):
 
 @pytest.mark.parametrize("kind", [EXP3, EXP3S])
 def test_exponential_weights_stay_below_their_bound(kind, bernoulli, play):
-    gamma = math.sqrt(3 * math.log(3) / ((math.e - 1) * N))
-    regret, uniform = mean_regret(play, kind, bernoulli(0.2, 0.5, 0.8), gamma=gamma)
-    assert regret[-1] < 2.63 * math.sqrt(N * 3 * math.log(3))
-    assert regret[-1] < 0.5 * uniform
+    """Corollaries 3.2 and 8.2 of Auer and others, the latter for a single best arm."""
+    size = math.log(3) if kind is EXP3 else math.log(3 * N) + math.e
+    options = {"gamma": math.sqrt(3 * size / ((math.e - 1) * N))} | ({} if kind is EXP3 else {"alpha": 1 / N})
+    regret, uniform = mean_regret(play, kind, bernoulli(0.2, 0.5, 0.8), **options)
+    assert regret[-1] < 2 * math.sqrt(math.e - 1) * math.sqrt(N * 3 * size)
+    assert regret[-1] < 0.6 * uniform
 
 
 @pytest.mark.parametrize("kind", [TopTwoThompson, TopTwoGaussian])
 def test_top_two_plays_a_rival_half_of_the_time(kind, bernoulli, play):
-    regret, uniform = mean_regret(play, kind, bernoulli(0.3, 0.5, 0.7), n=1000)
+    """And so knows the closest rival much better than Thompson sampling does."""
+    world = bernoulli(0.3, 0.5, 0.7)
+    regret, uniform = mean_regret(play, kind, world, 600)
     assert 0.3 * uniform < regret[-1] < 0.9 * uniform
-    # and so knows the closest rival much better than Thompson sampling does
-    rivals = [
-        play(each, bernoulli(0.3, 0.5, 0.7), 1000, 1)[0].get_dict()["arm1"]["n"] for each in (kind, BernoulliThompson)
-    ]
+    rivals = [play(each, world, 600, 1)[0].get_dict()["arm1"]["n"] for each in (kind, BernoulliThompson)]
     assert rivals[0] > 2 * rivals[1]
 
 
