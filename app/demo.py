@@ -48,14 +48,14 @@ async def _feed(services: Services, experiment: Experiment) -> None:
 
 
 async def _visit(services: Services, experiment: Experiment, number: int) -> None:
-    engine, exp_id, key = services.engine, experiment.id, experiment.key
-    context = await engine.imagine(exp_id, key, "get_context", number)
-    answer = await engine.get_action(exp_id, key, context)
-    reward = await engine.imagine(exp_id, key, "get_reward", number, context, answer.action)
+    live = await services.engine.find(experiment.id)
+    context = await live.imagine("get_context", number)
+    answer = await live.get_action(context)
+    reward = await live.imagine("get_reward", number, context, answer.action)
     if answer.advice_id is not None:
-        await engine.set_reward(exp_id, key, reward, advice_id=answer.advice_id)
+        await live.set_reward(reward, advice_id=answer.advice_id)
     else:
-        await engine.set_reward(exp_id, key, reward, context=context, action=answer.action)
+        await live.set_reward(reward, context=context, action=answer.action)
 
 
 def _calls(url: str, experiment: Experiment, default: Default) -> list[str]:

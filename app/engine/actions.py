@@ -7,6 +7,7 @@ with the same seed; from then on this experiment's calls go there at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,8 @@ from app.engine.calls import ActionAnswer, ActionCall
 from app.engine.limits import Limits
 from app.engine.reports import Reports
 from app.engine.runtime import Guilty, Moved, Runtime, now
-from app.engine.view import View
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
-from app.storage.commits import Commit
 from app.storage.store import Store
 
 
@@ -48,8 +47,9 @@ class ActionBatches:
         deadline = min(call.deadline for call in calls)
         with time_limit(deadline - now()):
             try:
-                await self._runtime.current(self._limits.staleness_seconds)
-                outcomes = await self._runtime.run("get_action", action_items(calls), keep=False)
+                view = await self._runtime.current(self._limits.staleness_seconds)
+                calls[:] = await undecided(self._store, view.exp_id, calls, again=False)
+                outcomes = await self._runtime.run("get_action", action_items(calls), keep=False) if calls else {}
             except Guilty:
                 return self._put_back(calls, True)
             except Moved:
@@ -57,7 +57,7 @@ class ActionBatches:
             await self._settle(calls, outcomes, deadline)
 
     async def _settle(self, calls: list[ActionCall], outcomes: dict[int, Any], deadline: float) -> None:
-        decided: list[tuple[ActionCall, Decision, Done, View]] = []
+        decided: list[Decided] = []
         put_off: list[ActionCall] = []
         for number, call in enumerate(calls):
             outcome, view = outcomes[number]
@@ -68,21 +68,62 @@ class ActionBatches:
             elif outcome.writes:
                 self._to_commits(call)
             else:
-                decided.append(
-                    (call, decision_of(call, outcome, view.experiment, view.head.seq, view.head.epoch), outcome, view)
-                )
+                decision = decision_of(call, outcome, view.experiment, view.head.seq, view.head.epoch)
+                decided.append(Decided(call, decision, outcome))
         if put_off:
             self._put_back(put_off, False)
         if decided:
-            await self._save([d for _, d, _, _ in decided], log_rows(decided), deadline)
-        for call, decision, outcome, view in decided:
-            call.answer(answer_of(decision, outcome, view.experiment))
+            await self._save(decided, deadline)
+            await self._answer(decided)
 
-    async def _save(self, decisions: list[Decision], logs: list[Document], deadline: float) -> None:
+    async def _save(self, decided: list[Decided], deadline: float) -> None:
+        decisions = [each.decision for each in decided]
+        logs = [row for each in decided for row in each.log_rows()]
         if logs:  # a call's decision and what it logged come together or not at all
-            await self._store.commits.add(Commit(decisions=decisions, logs=logs), deadline)
+            await self._store.commits.add(decisions, logs, deadline)
         else:
             await self._store.decisions.insert(decisions, deadline)
+
+    async def _answer(self, decided: list[Decided]) -> None:
+        """Answer each call; where the same request may have been made elsewhere at once, with what is in the log."""
+        requested = [each.decision.id for each in decided if each.call.request_id is not None]
+        stored = await self._store.decisions.find(decided[0].decision.exp_id, requested) if requested else {}
+        for each in decided:
+            decision = stored.get(each.decision.id, each.decision)
+            each.call.answer(answer_of(decision, each.outcome.debug))
+
+
+@dataclass
+class Decided:
+    """A call, the row it makes and what its script gave back."""
+
+    call: ActionCall
+    decision: Decision
+    outcome: Done
+
+    def log_rows(self) -> list[Document]:
+        """What its script logged."""
+        decision = self.decision
+        return [log_row(decision.exp_id, data, decision.date, decision.id) for data in self.outcome.logs]
+
+
+async def undecided(store: Store, exp_id: str, calls: list[ActionCall], again: bool) -> list[ActionCall]:
+    """The calls for which there is no decision yet; the others, repeated requests, are answered.
+
+    A request id is first made to stand for a row, so that whoever repeats the call makes the same row or finds it.
+    ``again`` looks for the rows of all calls, as after a commit of unclear outcome.
+    """
+    rows = {call.request_id: call.id for call in calls if call.request_id is not None}
+    if rows:
+        claimed = await store.requests.claim(exp_id, "getaction", rows)
+        for call in calls:
+            call.id = claimed.get(call.request_id or "", call.id)
+    asked = [call.id for call in calls if again or rows.get(call.request_id or "", call.id) != call.id]
+    decisions = await store.decisions.find(exp_id, asked) if asked else {}
+    for call in calls:
+        if call.id in decisions:
+            call.answer(answer_of(decisions[call.id], []))
+    return [call for call in calls if call.id not in decisions]
 
 
 def action_items(calls: list[ActionCall]) -> list[Item]:
@@ -107,22 +148,14 @@ def decision_of(call: ActionCall, outcome: Done, experiment: Experiment, seq: in
         status="pending" if experiment.advice_id else "logged",
         expires_at=date + timedelta(hours=experiment.delta_hours) if waits else None,
         default_reward=experiment.default_reward if waits else None,
+        request_id=call.request_id,
     )
 
 
-def answer_of(decision: Decision, outcome: Done, experiment: Experiment) -> ActionAnswer:
+def answer_of(decision: Decision, debug: list[Any]) -> ActionAnswer:
     """What the caller gets."""
-    advice_id = decision.id if experiment.advice_id else None
-    return ActionAnswer(decision.action, decision.context, advice_id, outcome.debug)
-
-
-def log_rows(decided: list[tuple[ActionCall, Decision, Done, View]]) -> list[Document]:
-    """What the scripts of these calls logged."""
-    return [
-        log_row(decision.exp_id, data, decision.date, decision.id)
-        for _, decision, outcome, _ in decided
-        for data in outcome.logs
-    ]
+    advice_id = None if decision.status == "logged" else decision.id
+    return ActionAnswer(decision.action, decision.context, advice_id, debug)
 
 
 def log_row(exp_id: str, data: dict[str, Any], date: datetime, row: str) -> Document:

@@ -34,6 +34,12 @@ class Call:
     id: str
     deadline: float
     future: asyncio.Future[Any]
+    request_id: str | None
+
+    @property
+    def exclusive(self) -> set[str]:
+        """What no other call of the same batch may have."""
+        return set() if self.request_id is None else {f"request:{self.request_id}"}
 
     def answer(self, value: object) -> None:
         """Answer it, unless its caller is gone."""
@@ -55,9 +61,18 @@ class ActionCall(Call):
 
 @dataclass(eq=False)
 class RewardCall(Call):
-    """A setreward: for an advice, whose context and action are looked up, or for a context and action."""
+    """A setreward: for an advice, whose context and action are looked up, or for a context and action.
+
+    ``default`` marks the default reward of an advice that timed out.
+    """
 
     reward: dict[str, Any]
     advice_id: str | None = None
     context: dict[str, Any] | None = None
     action: dict[str, Any] | None = None
+    default: bool = False
+
+    @property
+    def exclusive(self) -> set[str]:
+        """Also its advice, which takes one reward."""
+        return super().exclusive | (set() if self.advice_id is None else {f"advice:{self.advice_id}"})

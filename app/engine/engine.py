@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import OrderedDict
-from typing import Any, TypeVar
+from typing import Any
 
 from app.domain.ids import new_id
 from app.engine.actions import ActionBatches
@@ -14,7 +14,7 @@ from app.engine.lane import Budget, Lane
 from app.engine.limits import Limits
 from app.engine.reports import Reports
 from app.engine.rewards import CommitBatches
-from app.engine.runtime import Runtime, now
+from app.engine.runtime import Moved, Runtime, now
 from app.errors import KeyRefused, Overloaded
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
@@ -23,7 +23,6 @@ from app.storage.store import Store
 _RUNTIMES = 10_000
 # The rest of a call's time, after its deadline here, is for its answer to travel.
 _SHARE = 0.9
-C = TypeVar("C", bound=Call)
 
 
 class Engine:
@@ -38,45 +37,31 @@ class Engine:
         self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
         self._closing = False
 
-    async def get_action(self, exp_id: str, key: str, context: dict[str, Any]) -> ActionAnswer:
-        """Decide; returns once the decision is in the action log."""
-        live = await self._admitted(exp_id, key)
-        call = ActionCall(new_id(), *self._ticket(), context)
-        (live.commits if live.actions_commit else live.actions).add(call)
-        return await call.future  # type: ignore[no-any-return]
+    async def admit(self, exp_id: str, key: str) -> LiveExperiment:
+        """The experiment, for whoever has its key; ``KeyRefused`` for anybody else and where there is none."""
+        live = await self.find(exp_id)
+        view = live.runtime.view or await live.runtime.refresh()
+        if not hmac.compare_digest(view.experiment.key.encode(), key.encode("utf-8", "surrogatepass")):
+            raise KeyRefused()
+        return live
 
-    async def set_reward(
-        self,
-        exp_id: str,
-        key: str,
-        reward: dict[str, Any],
-        *,
-        advice_id: str | None = None,
-        context: dict[str, Any] | None = None,
-        action: dict[str, Any] | None = None,
-    ) -> RewardAnswer:
-        """Learn from a reward; returns once theta and the reward log hold it."""
-        live = await self._admitted(exp_id, key)
-        call = RewardCall(advice_id or new_id(), *self._ticket(), reward, advice_id, context, action)
-        live.commits.add(call)
-        return await call.future  # type: ignore[no-any-return]
-
-    async def imagine(
-        self,
-        exp_id: str,
-        key: str,
-        script: str,
-        seed: int,
-        context: dict[str, Any] | None = None,
-        action: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Run ``get_context`` or ``get_reward``, the scripts that simulate the world; nothing is kept of it."""
-        live = await self._admitted(exp_id, key)
-        item = Item(0, seed, context or {}, action or {}, {})
-        outcome, view = (await live.runtime.run(script, [item], keep=False))[0]
-        if isinstance(outcome, Failed):
-            raise self._reports.report(view.experiment, outcome)
-        return outcome.result if isinstance(outcome, Done) else {}
+    async def find(self, exp_id: str) -> LiveExperiment:
+        """The experiment, for the server's own purposes; ``KeyRefused`` where there is none."""
+        if self._closing:
+            raise Overloaded()
+        live = self._live.get(exp_id)
+        if live is None:
+            live = LiveExperiment(exp_id, self._store, self._pool, self._limits, self._budget, self._reports)
+        try:
+            if live.runtime.view is None:
+                await live.runtime.refresh()
+        except KeyRefused:
+            self._live.pop(exp_id, None)
+            raise
+        live = self._live.setdefault(exp_id, live)
+        self._live.move_to_end(exp_id)
+        self._evict()
+        return live
 
     async def changed(self, exp_id: str) -> None:
         """This server changed the experiment: its next call must see that."""
@@ -94,24 +79,6 @@ class Engine:
             await live.idle()
         await self._reports.flush()
 
-    async def _admitted(self, exp_id: str, key: str) -> LiveExperiment:
-        if self._closing:
-            raise Overloaded()
-        live = self._live.get(exp_id)
-        if live is None:
-            live = LiveExperiment(exp_id, self._store, self._pool, self._limits, self._budget, self._reports)
-        try:
-            view = live.runtime.view or await live.runtime.refresh()
-        except KeyRefused:
-            self._live.pop(exp_id, None)
-            raise
-        if not hmac.compare_digest(view.experiment.key.encode(), key.encode("utf-8", "surrogatepass")):
-            raise KeyRefused()
-        live = self._live.setdefault(exp_id, live)
-        self._live.move_to_end(exp_id)
-        self._evict()
-        return live
-
     def _evict(self) -> None:
         """Forget the experiments that nobody has called for longest."""
         while len(self._live) > _RUNTIMES:
@@ -121,35 +88,74 @@ class Engine:
                 return
             live.runtime.drop()
 
-    def _ticket(self) -> tuple[float, asyncio.Future[Any]]:
-        return now() + self._limits.timeout_seconds * _SHARE, asyncio.get_running_loop().create_future()
-
 
 class LiveExperiment:
     """A runtime with its two lanes: one that only reads theta, and one that commits."""
 
     def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, budget: Budget, reports: Reports) -> None:
         self.runtime = Runtime(exp_id, store, pool, limits)
-        self.actions_commit = False
-        commits = CommitBatches(self.runtime, store, limits, reports, lambda c, s: self.commits.put_back(c, s))
+        self._limits = limits
+        self._reports = reports
+        self._actions_commit = False
+        commits = CommitBatches(self.runtime, store, limits, reports, lambda c, s: self._commits.put_back(c, s))
         actions = ActionBatches(
-            self.runtime, store, limits, reports, lambda c, s: self.actions.put_back(c, s), self._hand_on
+            self.runtime, store, limits, reports, lambda c, s: self._actions.put_back(c, s), self._hand_on
         )
         bounds = budget, limits.queue_calls_per_experiment, limits.batch_calls
-        self.commits: Lane[Call] = Lane(commits.work, commits.may_join, *bounds)
-        self.actions: Lane[ActionCall] = Lane(actions.work, lambda batch, call: True, *bounds)
+        self._commits: Lane[Call] = Lane(commits.work, *bounds)
+        self._actions: Lane[ActionCall] = Lane(actions.work, *bounds)
+
+    async def get_action(self, context: dict[str, Any], request_id: str | None = None) -> ActionAnswer:
+        """Decide; returns once the decision is in the action log."""
+        call = ActionCall(new_id(), *self._ticket(), request_id, context)
+        (self._commits if self._actions_commit else self._actions).add(call)
+        return await call.future  # type: ignore[no-any-return]
+
+    async def set_reward(
+        self,
+        reward: dict[str, Any],
+        *,
+        advice_id: str | None = None,
+        context: dict[str, Any] | None = None,
+        action: dict[str, Any] | None = None,
+        request_id: str | None = None,
+        default: bool = False,
+    ) -> RewardAnswer:
+        """Learn from a reward; returns once theta and the reward log hold it."""
+        row = advice_id or new_id()
+        call = RewardCall(row, *self._ticket(), request_id, reward, advice_id, context, action, default)
+        self._commits.add(call)
+        return await call.future  # type: ignore[no-any-return]
+
+    async def imagine(
+        self, script: str, seed: int, context: dict[str, Any] | None = None, action: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run ``get_context`` or ``get_reward``, the scripts that simulate the world; nothing is kept of it."""
+        item = Item(0, seed, context or {}, action or {}, {})
+        while True:
+            await self.runtime.current(self._limits.staleness_seconds)
+            try:
+                outcome, view = (await self.runtime.run(script, [item], keep=False))[0]
+            except Moved:
+                continue
+            if isinstance(outcome, Failed):
+                raise self._reports.report(view.experiment, outcome)
+            return outcome.result if isinstance(outcome, Done) else {}
 
     @property
     def busy(self) -> bool:
         """Whether calls wait or are worked on."""
-        return self.commits.busy or self.actions.busy
+        return self._commits.busy or self._actions.busy
 
     async def idle(self) -> None:
         """Wait until both lanes are empty."""
         while self.busy:  # one may hand on to the other
-            await self.actions.idle()
-            await self.commits.idle()
+            await self._actions.idle()
+            await self._commits.idle()
+
+    def _ticket(self) -> tuple[float, asyncio.Future[Any]]:
+        return now() + self._limits.timeout_seconds * _SHARE, asyncio.get_running_loop().create_future()
 
     def _hand_on(self, call: ActionCall) -> None:
-        self.actions_commit = True
-        self.commits.put_back([call])
+        self._actions_commit = True
+        self._commits.put_back([call])

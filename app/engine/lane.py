@@ -21,18 +21,16 @@ class Budget:
 
 
 class Lane(Generic[C]):
-    """Calls in order of arrival, handed to ``work`` as lists; ``may_join`` says whether a call fits a batch."""
+    """Calls in order of arrival, handed to ``work`` as lists of one kind, without two that exclude one another."""
 
     def __init__(
         self,
         work: Callable[[list[C]], Awaitable[None]],
-        may_join: Callable[[list[C], C], bool],
         budget: Budget,
         queue_calls: int,
         batch_calls: int,
     ) -> None:
         self._work = work
-        self._may_join = may_join
         self._budget = budget
         self._queue_calls = queue_calls
         self._batch_calls = batch_calls
@@ -87,9 +85,14 @@ class Lane(Generic[C]):
         self._singles = max(0, self._singles - 1)
         batch: list[C] = []
         left: list[C] = []
+        taken: set[str] = set()
         while self._queue and len(batch) < size and len(left) < size:
             call = self._queue.popleft()
-            (batch if self._may_join(batch, call) else left).append(call)
+            if (batch and type(call) is not type(batch[0])) or call.exclusive & taken:
+                left.append(call)
+            else:
+                batch.append(call)
+            taken |= call.exclusive  # of those left too: they keep their order among themselves
         self._queue.extendleft(reversed(left))
         self._budget.free += len(batch)
         return batch

@@ -21,7 +21,7 @@ from app.domain.experiment import Head
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey
 from app.domain.values import same_json
-from app.engine.actions import action_items, answer_of, decision_of, log_row
+from app.engine.actions import action_items, answer_of, decision_of, log_row, undecided
 from app.engine.calls import ActionCall, Call, RewardAnswer, RewardCall
 from app.engine.limits import Limits
 from app.engine.reports import Reports
@@ -56,18 +56,6 @@ class CommitBatches:
         self._reports = reports
         self._put_back = put_back
 
-    @staticmethod
-    def may_join(batch: list[Call], call: Call) -> bool:
-        """A batch runs one script, and takes at most one reward for an advice."""
-        if not batch:
-            return True
-        if type(call) is not type(batch[0]):
-            return False
-        advice_id = call.advice_id if isinstance(call, RewardCall) else None
-        return advice_id is None or all(
-            other.advice_id != advice_id for other in batch if isinstance(other, RewardCall)
-        )
-
     async def work(self, calls: list[Call]) -> None:
         """Answer each call or put it back; after three conflicts with ever longer pauses and ever smaller batches."""
         deadline = min(call.deadline for call in calls)
@@ -92,15 +80,23 @@ class CommitBatches:
                     del calls[half:]
 
     async def _try(self, calls: list[Call], deadline: float, again: bool) -> None:
-        rewards = [call for call in calls if isinstance(call, RewardCall)]
+        """One attempt; ``calls`` is left with those that a conflict of this attempt must run again."""
+        view = self._runtime.view
+        if view is None:
+            raise Moved
         given: dict[str, Given] = {}
-        if rewards:
-            given = await self._given(rewards, again)
-            calls = [call for call in calls if call.id in given]
+        if isinstance(calls[0], RewardCall):
+            script = "set_reward"
+            given = await self._given(view, [call for call in calls if isinstance(call, RewardCall)], again)
+            calls[:] = [call for call in calls if call.id in given]
+            items = _reward_items(given)
+        else:
+            script = "get_action"
+            actions = [call for call in calls if isinstance(call, ActionCall)]
+            calls[:] = await undecided(self._store, view.exp_id, actions, again)
+            items = action_items([call for call in calls if isinstance(call, ActionCall)])
         if not calls:
             return
-        script = "set_reward" if rewards else "get_action"
-        items = _reward_items(given) if rewards else action_items([c for c in calls if isinstance(c, ActionCall)])
         outcomes = await self._runtime.run(script, items, keep=True)
         basis = self._runtime.view
         if basis is None or any(not view.agrees(basis) for _, view in outcomes.values()):
@@ -133,22 +129,21 @@ class CommitBatches:
         for call, answer in batch.answers:
             call.answer(answer)
 
-    async def _given(self, calls: list[RewardCall], again: bool) -> dict[str, Given]:
+    async def _given(self, view: View, calls: list[RewardCall], again: bool) -> dict[str, Given]:
         """Context and action of each call that still wants its reward; the others are answered."""
-        view = self._runtime.view
-        if view is None:
-            raise Moved
+        accepted = await self._requested(view, calls)
+        calls = [call for call in calls if call.request_id is None or call.request_id not in accepted]
         advices = [call.advice_id for call in calls if call.advice_id is not None]
         decisions = await self._store.decisions.find(view.exp_id, advices) if advices else {}
         # Rewards that are there: of advices no longer pending, and our own after a commit of unclear outcome.
         asked = [call.id for call in calls if again or _is_settled(decisions.get(call.advice_id or ""))]
-        accepted = await self._store.rewards.find(asked) if asked else {}
+        rewards = await self._store.rewards.find(asked) if asked else {}
         given: dict[str, Given] = {}
         for call in calls:
             decision = decisions.get(call.advice_id or "")
             if call.advice_id is None:
-                if call.id in accepted:
-                    call.answer(_answer(call, accepted[call.id], duplicate=False))
+                if call.id in rewards:
+                    call.answer(_answer(call, rewards[call.id], duplicate=False))
                 else:
                     given[call.id] = Given(call, call.context or {}, call.action or {})
             elif not view.experiment.advice_id and decision is None:
@@ -158,8 +153,22 @@ class CommitBatches:
             elif not _is_settled(decision):
                 given[call.id] = Given(call, decision.context, decision.action)
             else:
-                _answer_settled(call, accepted.get(call.id))
+                _answer_settled(call, rewards.get(call.id))
         return given
+
+    async def _requested(self, view: View, calls: list[RewardCall]) -> dict[str, Reward]:
+        """The rewards that earlier calls with the same request ids brought; this answers those calls."""
+        asked = {call.request_id: call for call in calls if call.request_id is not None}
+        rows = await self._store.requests.find(view.exp_id, "setreward", list(asked)) if asked else {}
+        rewards = await self._store.rewards.find(list(rows.values())) if rows else {}
+        accepted = {request_id: rewards[row] for request_id, row in rows.items() if row in rewards}
+        for request_id, reward in accepted.items():
+            call = asked[request_id]
+            if same_json(reward.reward, call.reward):
+                call.answer(_answer(call, reward, duplicate=True))
+            else:
+                call.fail(RewardRefused("request_id"))
+        return accepted
 
 
 @dataclass
@@ -197,6 +206,8 @@ class Batch:
             reward=call.reward,
             revision=self.basis.experiment.revision,
             advice_id=call.advice_id,
+            request_id=call.request_id,
+            default=call.default,
         )
         self.rewards.append(reward)
         self._log(outcome, date, call.id)
@@ -210,14 +221,15 @@ class Batch:
         if any(write.exp_id == self.basis.exp_id for write in outcome.writes):
             self.events.append(self._event(self.basis.exp_id, seq, "get_action", call.id))
         self._log(outcome, decision.date, call.id)
-        self.answers.append((call, answer_of(decision, outcome, self.basis.experiment)))
+        self.answers.append((call, answer_of(decision, outcome.debug)))
 
     def commit(self, stored: set[ThetaKey]) -> Commit:
         """The transaction's content."""
         heads = self.basis.heads
         return Commit(
             moves=[self._move(heads[exp_id], steps) for exp_id, steps in self.steps.items()],
-            claims=[reward.id for reward in self.rewards if reward.advice_id is not None],
+            claims=self._claims(),
+            requests={reward.request_id: reward.id for reward in self.rewards if reward.request_id is not None},
             decisions=self.decisions,
             rewards=self.rewards,
             thetas=[
@@ -227,6 +239,14 @@ class Batch:
             events=self.events,
             logs=self.logs,
         )
+
+    def _claims(self) -> dict[str, list[str]]:
+        """The advices that get a reward, by what becomes of them."""
+        claims: dict[str, list[str]] = {}
+        for reward in self.rewards:
+            if reward.advice_id is not None:
+                claims.setdefault("defaulted" if reward.default else "rewarded", []).append(reward.id)
+        return claims
 
     def _move(self, head: Head, steps: int) -> HeadMove:
         own = head.exp_id == self.basis.exp_id and self.rewards
@@ -278,7 +298,9 @@ def _is_settled(decision: Decision | None) -> bool:
 
 def _answer_settled(call: RewardCall, accepted: Reward | None) -> None:
     """Answer a call whose decision no longer waits: the same reward again is a retry, any other is refused."""
-    if accepted is None or accepted.default:
+    if call.default:
+        call.answer(None)  # it was settled in time, one way or the other
+    elif accepted is None or accepted.default:
         call.fail(AdviceExpired(call.advice_id or ""))
     elif same_json(accepted.reward, call.reward):
         call.answer(_answer(call, accepted, duplicate=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from app.errors import StoreUnavailable
 from app.storage.client import Document
 from app.storage.decisions import Decisions
 from app.storage.heads import Heads
+from app.storage.requests import Requests
 from app.storage.rewards import Events, Logs, Rewards
 from app.storage.thetas import Thetas, ThetaWrite
 from app.storage.transactions import Conflict, Transactions
@@ -31,10 +31,15 @@ class HeadMove:
 
 @dataclass
 class Commit:
-    """What one batch changes. The claims must all still be pending, the heads must all still be where they were."""
+    """What one batch changes.
+
+    ``claims`` are decisions by the status they get: all must still be pending. The heads must all still be where they
+    were. ``requests`` are the request ids of the rewards, by what they stand for.
+    """
 
     moves: list[HeadMove] = field(default_factory=list)
-    claims: list[str] = field(default_factory=list)
+    claims: dict[str, list[str]] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
     thetas: list[ThetaWrite] = field(default_factory=list)
@@ -53,6 +58,7 @@ class Commits:
         self._thetas = Thetas(database)
         self._events = Events(database)
         self._logs = Logs(database)
+        self._requests = Requests(database)
 
     async def write(self, commit: Commit, deadline: float) -> None:
         """Write it all or nothing; raises what ``Transactions.attempt`` raises."""
@@ -63,8 +69,10 @@ class Commits:
                 await self._heads.advance(
                     move.expected, move.steps, session, rewards=move.rewards, last_reward=move.last_reward
                 )
-            if commit.claims:
-                await self._decisions.claim(commit.claims, "rewarded", session)
+            for status, ids in commit.claims.items():
+                await self._decisions.claim(ids, status, session)
+            if commit.requests:
+                await self._requests.insert_in(commit.rewards[0].exp_id, "setreward", commit.requests, session)
             if commit.decisions:
                 await self._decisions.insert_in(commit.decisions, session)
             if commit.thetas:
@@ -78,21 +86,14 @@ class Commits:
 
         await self._transactions.attempt(body, deadline)
 
-    async def add(self, commit: Commit, deadline: float) -> None:
-        """Write a commit that moves no head; a repeat after an unclear outcome finds its own rows and is content."""
-        while True:
+    async def add(self, decisions: list[Decision], logs: list[Document], deadline: float) -> None:
+        """Write decisions with what they logged; those that an attempt of unclear outcome wrote are left alone."""
+        while decisions:
             try:
-                return await self.write(commit, deadline)
+                return await self.write(Commit(decisions=decisions, logs=logs), deadline)
             except Conflict:
-                there = await self._decisions.find(
-                    commit.decisions[0].exp_id, [decision.id for decision in commit.decisions]
-                )
-                if there:
-                    return
                 if time.monotonic() > deadline:
                     raise StoreUnavailable() from None
-
-
-async def collected(rows: AsyncIterator[Document]) -> list[Document]:
-    """All rows of a cursor."""
-    return [row async for row in rows]
+                there = await self._decisions.find(decisions[0].exp_id, [decision.id for decision in decisions])
+                decisions = [decision for decision in decisions if decision.id not in there]
+                logs = [row for row in logs if row["row"] not in there]

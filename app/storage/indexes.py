@@ -26,6 +26,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "heads": [],
     "users": [],
     "settings": [],
+    "requests": [IndexModel([("expires", UP)], expireAfterSeconds=0)],
     "failures": [IndexModel([("expires", UP)], expireAfterSeconds=0)],
 }
 

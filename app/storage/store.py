@@ -10,6 +10,7 @@ from app.storage.decisions import Decisions
 from app.storage.experiments import Experiments
 from app.storage.heads import Heads
 from app.storage.indexes import ensure_indexes
+from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
 from app.storage.settings import SharedSettings
 from app.storage.thetas import Thetas
@@ -28,6 +29,7 @@ class Store(Storage):
         self.thetas = Thetas(database)
         self.decisions = Decisions(database)
         self.rewards = Rewards(database)
+        self.requests = Requests(database)
         self.script_errors = ScriptErrors(database)
         self.commits = Commits(database, transactions)
         self.users = Users(database)

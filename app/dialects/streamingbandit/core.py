@@ -1,13 +1,20 @@
-"""getaction and setreward: the calls of web pages, with the experiment's key."""
+"""getaction and setreward, singly and in batches: the calls of web pages, with the experiment's key."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.dialects.streamingbandit.wire import action_answer, reward_answer
+from app.engine.engine import LiveExperiment
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
 from app.http.base import JsonHandler
+from app.http.errors import body_of, status_of
+
+_MOST_ITEMS = 1_000
+Parameters = Mapping[str, Any]
 
 
 class CoreHandler(JsonHandler):
@@ -16,37 +23,25 @@ class CoreHandler(JsonHandler):
     public = True
 
     def parameters(self) -> dict[str, Any]:
-        """All parameters; the body's win."""
-        query = {name: self.decode_argument(values[-1], name) for name, values in self.request.arguments.items()}
-        return query | self.json_body() if self.request.method == "POST" else query
+        """All parameters; the body's win, and a header may give the request id."""
+        given: dict[str, Any] = {}
+        if "Idempotency-Key" in self.request.headers:
+            given["request_id"] = self.request.headers["Idempotency-Key"]
+        given |= {name: self.decode_argument(values[-1], name) for name, values in self.request.arguments.items()}
+        return given | self.json_body() if self.request.method == "POST" else given
 
-    @property
-    def debug(self) -> bool:
-        """Whether answers repeat what went in."""
-        return bool(self.services.config["server.debug"])
+    async def admit(self, exp_id: str, given: Parameters) -> LiveExperiment:
+        """The experiment, if the key is its."""
+        return await self.services.engine.admit(exp_id, text("key", given.get("key")))
 
-
-class GetAction(CoreHandler):
-    """``/getaction/EXP_ID``."""
-
-    async def get(self, exp_id: str) -> None:
-        """Decide for a context."""
-        given = self.parameters()
-        key = text("key", given.get("key"))
+    async def decide(self, live: LiveExperiment, given: Parameters) -> dict[str, Any]:
+        """One getaction."""
         context = json_object("context", given.get("context", {}))
-        answer = await self.services.engine.get_action(exp_id, key, context)
-        self.send(action_answer(answer, self.debug))
+        answer = await live.get_action(context, _request_id(given))
+        return action_answer(answer, self.services.config["server.debug"])
 
-    post = get
-
-
-class SetReward(CoreHandler):
-    """``/setreward/EXP_ID``."""
-
-    async def get(self, exp_id: str) -> None:
-        """Take a reward for an advice, or for a context and an action."""
-        given = self.parameters()
-        key = text("key", given.get("key"))
+    async def learn(self, live: LiveExperiment, given: Parameters) -> dict[str, Any]:
+        """One setreward: for an advice, or for a context and an action."""
         reward = json_object("reward", _required(given, "reward"))
         if given.get("advice_id"):
             about: dict[str, Any] = {"advice_id": text("advice_id", given["advice_id"], 128)}
@@ -55,13 +50,74 @@ class SetReward(CoreHandler):
                 "context": json_object("context", given.get("context", {})),
                 "action": json_object("action", _required(given, "action", " (or advice_id)")),
             }
-        answer = await self.services.engine.set_reward(exp_id, key, reward, **about)
-        self.send(reward_answer(answer, self.debug))
+        answer = await live.set_reward(reward, request_id=_request_id(given), **about)
+        return reward_answer(answer, self.services.config["server.debug"])
+
+    async def each(self, exp_id: str, call: Callable[[LiveExperiment, Parameters], Awaitable[dict[str, Any]]]) -> None:
+        """Answer a batch: every item what the single call would answer, or its error."""
+        given = self.json_body()
+        live = await self.admit(exp_id, given)
+        items = given.get("items")
+        if not isinstance(items, list) or not 1 <= len(items) <= _MOST_ITEMS:
+            raise InvalidParameter("items", f"expected an array of 1 to {_MOST_ITEMS:,} objects")
+        answers = await asyncio.gather(*(call(live, _item(item)) for item in items), return_exceptions=True)
+        self.send({"items": [self._item_answer(answer) for answer in answers]})
+
+    def _item_answer(self, answer: dict[str, Any] | BaseException) -> dict[str, Any]:
+        if not isinstance(answer, BaseException):
+            return answer
+        self.log_exception(type(answer), answer, answer.__traceback__)
+        return body_of(answer, status_of(answer))
+
+
+class GetAction(CoreHandler):
+    """``/getaction/EXP_ID``."""
+
+    async def get(self, exp_id: str) -> None:
+        """Decide for a context."""
+        given = self.parameters()
+        self.send(await self.decide(await self.admit(exp_id, given), given))
 
     post = get
 
 
-def _required(given: dict[str, Any], name: str, hint: str = "") -> Any:
+class SetReward(CoreHandler):
+    """``/setreward/EXP_ID``."""
+
+    async def get(self, exp_id: str) -> None:
+        """Take a reward."""
+        given = self.parameters()
+        self.send(await self.learn(await self.admit(exp_id, given), given))
+
+    post = get
+
+
+class GetActions(CoreHandler):
+    """``/getaction/EXP_ID/batch``."""
+
+    async def post(self, exp_id: str) -> None:
+        """Decide for many contexts."""
+        await self.each(exp_id, self.decide)
+
+
+class SetRewards(CoreHandler):
+    """``/setreward/EXP_ID/batch``."""
+
+    async def post(self, exp_id: str) -> None:
+        """Take many rewards."""
+        await self.each(exp_id, self.learn)
+
+
+def _item(item: Any) -> Parameters:
+    """An item as parameters; what is no object fails as that item's context would."""
+    return item if isinstance(item, dict) else {"context": item, "reward": item}
+
+
+def _request_id(given: Parameters) -> str | None:
+    return text("request_id", given["request_id"], 128) if given.get("request_id") is not None else None
+
+
+def _required(given: Parameters, name: str, hint: str = "") -> Any:
     if given.get(name) in (None, ""):
         raise InvalidParameter(name, f"is missing{hint}; expected a JSON object")
     return given[name]

@@ -9,6 +9,8 @@ _ID = r"([0-9A-Za-z_-]{1,64})"
 ROUTES = [
     (rf"/(?i:getaction)/{_ID}", core.GetAction),
     (rf"/(?i:setreward)/{_ID}", core.SetReward),
+    (rf"/(?i:getaction)/{_ID}/(?i:batch)", core.GetActions),
+    (rf"/(?i:setreward)/{_ID}/(?i:batch)", core.SetRewards),
     (r"/(?i:exp)", experiments.Experiments),
     (r"/(?i:exp/check)", experiments.Check),
     (r"/(?i:exp/defaults)", experiments.Defaults),

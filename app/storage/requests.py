@@ -1,0 +1,54 @@
+"""Request ids: for a day, the same id of the same call on the same experiment means the same row."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo import ReplaceOne, errors
+
+from app.storage.client import Document, Storage
+
+_LIFETIME = timedelta(hours=24)
+_DUPLICATE = 11000
+
+
+class Requests(Storage):
+    """Which row a request id stands for."""
+
+    async def claim(self, exp_id: str, call: str, rows: dict[str, str]) -> dict[str, str]:
+        """Let each request id stand for the given row, unless it already stands for one; what it stands for."""
+        try:
+            await self.db.requests.bulk_write(_operations(exp_id, call, rows), ordered=False)
+            return rows
+        except errors.BulkWriteError as error:
+            if any(fault["code"] != _DUPLICATE for fault in error.details["writeErrors"]):
+                raise
+        return rows | await self.find(exp_id, call, list(rows))
+
+    async def find(self, exp_id: str, call: str, request_ids: list[str]) -> dict[str, str]:
+        """The rows of those request ids that are known."""
+        ids = {_id(exp_id, call, request_id): request_id for request_id in request_ids}
+        wanted = {"_id": {"$in": list(ids)}, "expires": {"$gt": datetime.now(UTC)}}
+        return {ids[document["_id"]]: document["row"] async for document in self.db.requests.find(wanted)}
+
+    async def insert_in(self, exp_id: str, call: str, rows: dict[str, str], session: Any) -> None:
+        """Note request ids as part of a transaction; a duplicate key if one of them is known."""
+        await self.db.requests.bulk_write(_operations(exp_id, call, rows), ordered=False, session=session)
+
+
+def _operations(exp_id: str, call: str, rows: dict[str, str]) -> list[ReplaceOne[Document]]:
+    """Take the place of nothing or of an id whose day is over: otherwise the upsert meets a duplicate key."""
+    now = datetime.now(UTC)
+    return [
+        ReplaceOne(
+            {"_id": _id(exp_id, call, request_id), "expires": {"$lte": now}},
+            {"row": row, "exp_id": exp_id, "expires": now + _LIFETIME},
+            upsert=True,
+        )
+        for request_id, row in rows.items()
+    ]
+
+
+def _id(exp_id: str, call: str, request_id: str) -> str:
+    return f"{exp_id}:{call}:{request_id}"
