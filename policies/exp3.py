@@ -108,5 +108,5 @@ class EXP3S(EXP3):
         super().update(arm, reward, context, propensity)
         shared = total + math.log(math.e * self.alpha / len(self.names))
         weights = self.theta["log_weights"]
-        for name in self.names:
-            weights[name] = float(np.logaddexp(weights.get(name, 0.0), shared))
+        mixed = np.logaddexp([weights.get(name, 0.0) for name in self.names], shared)
+        weights.update(zip(self.names, mixed.tolist(), strict=True))
