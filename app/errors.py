@@ -95,6 +95,13 @@ class NotYours(ThetaloopError):
         super().__init__(f"you have no experiment {exp_id!r}")
 
 
+class ThetaNotThere(ThetaloopError):
+    """A theta that was to be deleted does not exist."""
+
+    def __init__(self, key: str, value: str | None) -> None:
+        super().__init__(f"theta_key, theta_value: there is no theta {key if value is None else f'{key}:{value}'!r}")
+
+
 class WrongPassword(ThetaloopError):
     """The user name is unknown or the password is wrong: one answer for both."""
 

@@ -55,9 +55,14 @@ class JsonHandler(RequestHandler):
         self.set_header("Access-Control-Max-Age", "600")
         self.set_status(204)
 
+    @property
+    def origin_allowed(self) -> bool:
+        """Whether the calling page's origin is one that an operator has allowed."""
+        return self.request.headers.get("Origin") in self.services.config["http.allowed_origins"]
+
     def _admit_origin(self) -> None:
         origin = self.request.headers.get("Origin")
-        if origin is not None and origin in self.services.config["http.allowed_origins"]:
+        if origin is not None and self.origin_allowed:
             self.set_header("Access-Control-Allow-Origin", origin)
             self.set_header("Access-Control-Allow-Credentials", "true")
             self.add_header("Vary", "Origin")

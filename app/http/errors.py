@@ -17,6 +17,7 @@ _STATUS: dict[type[errors.ThetaloopError], int] = {
     errors.KeyRefused: 401,
     errors.NotSignedIn: 401,
     errors.NotYours: 401,
+    errors.ThetaNotThere: 401,
     errors.WrongPassword: 401,
     errors.AdminsOnly: 401,
     errors.ForeignOrigin: 403,

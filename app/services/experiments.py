@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hmac
 import secrets
 from datetime import UTC, datetime
 
 from app.domain.experiment import SCRIPTS, Draft, Experiment
 from app.domain.user import User
 from app.engine.engine import Engine
-from app.errors import InvalidParameter, InvalidScript, NotYours
+from app.errors import InvalidParameter, InvalidScript, KeyRefused, NotFound, NotYours
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import SCRIPT_LIMIT, Fault
+from app.storage.client import Document
 from app.storage.store import Store
 
 
@@ -60,6 +63,39 @@ class ExperimentService:
         await self.find(user, exp_id)
         await self._store.experiments.delete(exp_id)
         await self._engine.changed(exp_id)
+
+    async def reset(self, user: User, exp_id: str, key: str, theta_key: str | None, theta_value: str | None) -> int:
+        """Delete all thetas, or those of one key, or one; how many there were."""
+        experiment = await self.find(user, exp_id)
+        if not hmac.compare_digest(experiment.key.encode(), key.encode()):
+            raise KeyRefused()
+        if theta_key is not None:
+            deleted = await self._store.experiments.forget_theta(exp_id, user.name, theta_key, theta_value)
+        elif theta_value is not None:
+            raise InvalidParameter("theta_key", "is missing, as theta_value is given")
+        else:
+            deleted = await self._store.experiments.reset(exp_id, user.name)
+        await self._engine.changed(exp_id)
+        return deleted
+
+    async def revisions(self, user: User, exp_id: str) -> list[Document]:
+        """All revisions, newest first, without their scripts."""
+        await self.find(user, exp_id)
+        return [row async for row in self._store.experiments.revisions(exp_id)]
+
+    async def revision(self, user: User, exp_id: str, number: int) -> Document:
+        """One revision."""
+        await self.find(user, exp_id)
+        row = await self._store.experiments.revision(exp_id, number)
+        if row is None:
+            raise NotFound(f"this experiment has no revision {number}")
+        return row
+
+    async def restore(self, user: User, exp_id: str, number: int) -> Experiment:
+        """Make a revision current again, as a new one."""
+        row = await self.revision(user, exp_id, number)
+        draft = Draft(**{field.name: row[field.name] for field in dataclasses.fields(Draft)})
+        return await self.replace(user, exp_id, draft, f"revision {number} restored")
 
     async def check(self, scripts: dict[str, str]) -> list[Fault]:
         """What is wrong with the scripts; nothing is stored."""

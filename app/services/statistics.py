@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.experiment import Head
 from app.domain.theta import joined
-from app.errors import NotYours
+from app.errors import InvalidParameter, NotYours
+from app.storage.client import Document
+from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, Log
 from app.storage.store import Store
+
+_COUNT_SECONDS = 1.0
+_MOST_CACHED = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,31 +29,108 @@ class Summary:
     last_added_set_reward: datetime | None
 
 
+@dataclass(frozen=True)
+class Page:
+    """Rows, newest first, and the cursor of the next page if there is one."""
+
+    rows: AsyncIterator[Document]
+    next_before: str | None
+
+
 class Statistics:
     """Reads of theta and of the logs; who may read is checked before."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._counts: dict[str, tuple[float, int]] = {}
 
     async def current_theta(self, exp_id: str, name: str = "_theta") -> dict[str, Any]:
         """Theta by ``key:value`` or ``key``, or the bare theta itself if there is no other."""
-        heads = await self._store.heads.find([exp_id])
-        if exp_id not in heads:
-            raise NotYours(exp_id)
-        rows = [row async for row in self._store.thetas.current(exp_id, heads[exp_id].epoch, name)]
-        if len(rows) == 1 and rows[0]["key"] is None:
-            return dict(rows[0]["theta"])
-        return {joined(row["key"], row["value"]): row["theta"] for row in rows}
+        head = await self._head(exp_id)
+        return as_theta([row async for row in self._store.thetas.current(exp_id, head.epoch, name)])
 
     async def summary(self, exp_id: str) -> Summary:
         """The counts and the newest dates."""
-        heads = await self._store.heads.find([exp_id])
-        if exp_id not in heads:
-            raise NotYours(exp_id)
-        head = heads[exp_id]
+        head = await self._head(exp_id)
         return Summary(
-            get_action_calls=await self._store.decisions.count(exp_id),
+            get_action_calls=await self._action_count(exp_id),
             last_added_get_action=await self._store.decisions.last_date(exp_id),
             set_reward_calls=head.rewards,
             last_added_set_reward=head.last_reward,
         )
+
+    async def decisions(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """The action log."""
+        return await self._page(DECISIONS, exp_id, before, limit)
+
+    async def rewards(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """The reward log."""
+        return await self._page(REWARDS, exp_id, before, limit)
+
+    async def logs(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """What scripts logged."""
+        return await self._page(LOGS, exp_id, before, limit)
+
+    async def errors(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """What went wrong in scripts."""
+        return await self._page(ERRORS, exp_id, before, limit)
+
+    async def hourly_theta(self, exp_id: str, name: str, before: str | None, limit: int) -> Page:
+        """The snapshots of theta: one row per hour, as ``{"date", "theta"}``; the cursor is an hour."""
+        start = _hour(before)
+        cursor = None
+        if limit:
+            seen = 0
+            async for hour in self._store.snapshots.hours(exp_id, name, start):
+                seen += 1
+                if seen > limit:
+                    break
+                last = hour
+            cursor = last.isoformat() if seen > limit else None
+        return Page(self._hours(exp_id, name, start, limit), cursor)
+
+    async def _hours(self, exp_id: str, name: str, before: datetime | None, limit: int) -> AsyncIterator[Document]:
+        count = 0
+        async for hour in self._store.snapshots.hours(exp_id, name, before):
+            rows = [row async for row in self._store.snapshots.of_hour(exp_id, name, hour)]
+            yield {"date": rows[0]["date"], "theta": as_theta(rows)}
+            count += 1
+            if count == limit:
+                return
+
+    async def _page(self, log: Log, exp_id: str, before: str | None, limit: int) -> Page:
+        cursor = await self._store.pages.next_cursor(log, exp_id, before, limit)
+        return Page(self._store.pages.rows(log, exp_id, before, limit), cursor)
+
+    async def _action_count(self, exp_id: str) -> int:
+        """Exact, as of at most a second ago."""
+        counted, count = self._counts.get(exp_id, (0.0, 0))
+        if time.monotonic() - counted > _COUNT_SECONDS or not counted:
+            count = await self._store.counters.actions(exp_id)
+            if len(self._counts) >= _MOST_CACHED:
+                self._counts.clear()
+            self._counts[exp_id] = (time.monotonic(), count)
+        return count
+
+    async def _head(self, exp_id: str) -> Head:
+        heads = await self._store.heads.find([exp_id])
+        if exp_id not in heads:
+            raise NotYours(exp_id)
+        return heads[exp_id]
+
+
+def as_theta(rows: list[Document]) -> dict[str, Any]:
+    """Thetas of one name as ``get_theta()`` gives them."""
+    if len(rows) == 1 and rows[0]["key"] is None:
+        return dict(rows[0]["theta"])
+    return {joined(row["key"], row["value"]): row["theta"] for row in rows}
+
+
+def _hour(cursor: str | None) -> datetime | None:
+    if cursor is None:
+        return None
+    try:
+        hour = datetime.fromisoformat(cursor.replace(" ", "+"))
+        return hour if hour.tzinfo else hour.replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidParameter("before", "expected what an earlier answer gave in the header X-Next-Before") from None

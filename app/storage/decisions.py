@@ -56,9 +56,15 @@ class Decisions(Storage):
         if changed.modified_count != len(ids):
             raise Conflict
 
-    async def count(self, exp_id: str) -> int:
-        """How many decisions the experiment made."""
-        return await self.db.decisions.count_documents({"exp_id": exp_id})  # type: ignore[no-any-return]
+    async def overdue(self, now: datetime, limit: int) -> list[Decision]:
+        """Pending decisions whose time was over at ``now``, those that waited longest first."""
+        wanted = {"status": "pending", "expires_at": {"$lte": now}}
+        return [_decision(row) async for row in self.db.decisions.find(wanted).sort("expires_at", 1).limit(limit)]
+
+    async def give_up(self, decision_id: str) -> None:
+        """Note that the default reward of a decision cannot be recorded, so that nobody tries for ever."""
+        wanted = {"_id": decision_id, "status": "pending"}
+        await self.db.decisions.update_one(wanted, {"$set": {"status": "timeout_failed"}})
 
     async def last_date(self, exp_id: str) -> datetime | None:
         """When the newest was made."""

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.experiment import Experiment
-from app.errors import NameTaken, NotYours
+from app.domain.experiment import Experiment, Head
+from app.errors import NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
 from app.storage.heads import DELETING, Heads
 from app.storage.transactions import Transactions
@@ -31,6 +31,10 @@ class Experiments(Storage):
         """All experiments of a user, by name."""
         found = self.db.experiments.find({"owner": owner}).sort("name", 1)
         return [_experiment(document) async for document in found]
+
+    async def with_snapshots(self) -> list[str]:
+        """The experiments whose theta is to be snapshotted."""
+        return [row["_id"] async for row in self.db.experiments.find({"hourly_theta": True}, {"_id": 1})]
 
     async def insert(self, experiment: Experiment, note: str = "") -> None:
         """Create it with its head and its first revision; ``NameTaken`` if its owner has one of that name."""
@@ -64,12 +68,52 @@ class Experiments(Storage):
         """Fence it and take it from the list; what it holds is purged afterwards."""
 
         async def body(session: Any) -> None:
-            head = await self._heads.fence(exp_id, session, {}, state=DELETING)
-            if head is None:
+            if (
+                await self._heads.fence(exp_id, session, values={"state": DELETING, "deleted": datetime.now(UTC)})
+                is None
+            ):
                 raise NotYours(exp_id)
-            await self.db.experiments.delete_one({"_id": exp_id}, session=session)
+            row = await self.db.experiments.find_one_and_delete({"_id": exp_id}, session=session)
+            kept = {"_id": f"experiments:{exp_id}", "exp_id": exp_id, "collection": "experiments", "row": row}
+            await self.db.archive.insert_one(kept, session=session)
 
         await self._transactions.run(body)
+
+    async def reset(self, exp_id: str, user: str) -> int:
+        """Begin a new epoch, without any theta; how many thetas there were."""
+        count = 0
+
+        async def body(session: Any) -> None:
+            nonlocal count
+            head = await self._heads.fence(exp_id, session, {"epoch": 1}, {"reset": datetime.now(UTC)})
+            if head is None:
+                raise NotYours(exp_id)
+            wanted = {"exp_id": exp_id, "epoch": head.epoch - 1, "theta": {"$ne": None}}
+            count = await self.db.theta.count_documents(wanted, session=session)
+            await self.db.events.insert_one(_reset_event(head, user, {}), session=session)
+
+        await self._transactions.run(body)
+        return count
+
+    async def forget_theta(self, exp_id: str, user: str, key: str, value: str | None) -> int:
+        """Delete the thetas of one key, or of one value of it; how many there were."""
+        named = {"key": key} | ({} if value is None else {"value": value})
+        count = 0
+
+        async def body(session: Any) -> None:
+            nonlocal count
+            head = await self._heads.fence(exp_id, session)
+            if head is None:
+                raise NotYours(exp_id)
+            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": {"$ne": None}, **named}
+            gone = {"$set": {"theta": None, "seq": head.seq}}
+            count = (await self.db.theta.update_many(wanted, gone, session=session)).modified_count
+            if not count:
+                raise ThetaNotThere(key, value)
+            await self.db.events.insert_one(_reset_event(head, user, named), session=session)
+
+        await self._transactions.run(body)
+        return count
 
     def revisions(self, exp_id: str) -> AsyncIterator[Document]:
         """All revisions, newest first, without their scripts."""
@@ -93,6 +137,11 @@ def _document(experiment: Experiment) -> Document:
 
 def _experiment(document: Document) -> Experiment:
     return Experiment(id=document["_id"], **{k: v for k, v in document.items() if k != "_id"})
+
+
+def _reset_event(head: Head, user: str, named: Document) -> Document:
+    names = {"_id": f"{head.exp_id}:{head.seq}", "exp_id": head.exp_id, "seq": head.seq, "epoch": head.epoch}
+    return {**names, "date": datetime.now(UTC), "kind": "reset", "user": user, **named}
 
 
 def _revision(experiment: Experiment, user: str, note: str) -> Document:

@@ -21,6 +21,10 @@ class Heads(Storage):
         found = self.db.heads.find({"_id": {"$in": exp_ids}})
         return {document["_id"]: _head(document) async for document in found}
 
+    async def all(self) -> list[Head]:
+        """Every live head."""
+        return [_head(document) async for document in self.db.heads.find({"state": LIVE})]
+
     async def insert(self, exp_id: str, session: Any) -> None:
         """The head of a new experiment."""
         await self.db.heads.insert_one(
@@ -46,11 +50,13 @@ class Heads(Storage):
         if changed.matched_count != 1:
             raise Conflict
 
-    async def fence(self, exp_id: str, session: Any, increments: Document, state: str = LIVE) -> Head | None:
+    async def fence(
+        self, exp_id: str, session: Any, increments: Document | None = None, values: Document | None = None
+    ) -> Head | None:
         """Move a live head on whatever its place, which makes every commit under way run again; the head after it."""
         document = await self.db.heads.find_one_and_update(
             {"_id": exp_id, "state": LIVE},
-            {"$inc": {"seq": 1, **increments}, "$set": {"state": state}},
+            {"$inc": {"seq": 1, **(increments or {})}, "$set": {"state": LIVE, **(values or {})}},
             return_document=True,
             session=session,
         )

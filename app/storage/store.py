@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.storage.archive import Archive
 from app.storage.client import Storage
 from app.storage.commits import Commits
+from app.storage.counters import Counters
 from app.storage.decisions import Decisions
 from app.storage.experiments import Experiments
 from app.storage.heads import Heads
 from app.storage.indexes import ensure_indexes
+from app.storage.leases import Leases
+from app.storage.pages import Pages
 from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
 from app.storage.settings import SharedSettings
+from app.storage.snapshots import Snapshots
 from app.storage.thetas import Thetas
 from app.storage.transactions import Transactions
 from app.storage.users import Failures, Sessions, Users
@@ -35,6 +40,11 @@ class Store(Storage):
         self.users = Users(database)
         self.sessions = Sessions(database)
         self.failures = Failures(database)
+        self.pages = Pages(database)
+        self.counters = Counters(database)
+        self.snapshots = Snapshots(database)
+        self.leases = Leases(database)
+        self.archive = Archive(database)
         self.settings = SharedSettings(database)
 
     async def prepare(self) -> None:

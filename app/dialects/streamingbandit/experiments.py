@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row
+from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row
+from app.errors import ForeignOrigin
+from app.http.arguments import text
 from app.http.base import JsonHandler
 
 
@@ -42,6 +44,52 @@ class OneExperiment(JsonHandler):
         user = await self.require_user()
         await self.services.experiments.delete(user, exp_id)
         self.send(exp_id)
+
+
+class Reset(JsonHandler):
+    """``/exp/EXP_ID/resetexperiment``."""
+
+    async def get(self, exp_id: str) -> None:
+        """Delete all thetas, or those of one key, or one. A GET that changes things, so other sites may not send it."""
+        if self.request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not self.origin_allowed:
+            raise ForeignOrigin("another site")
+        user = await self.require_user()
+        deleted = await self.services.experiments.reset(
+            user,
+            exp_id,
+            text("key", self.get_query_argument("key", None)),
+            self.get_query_argument("theta_key", None),
+            self.get_query_argument("theta_value", None),
+        )
+        self.send({"status": "success", "deleted": deleted})
+
+
+class Revisions(JsonHandler):
+    """``/exp/EXP_ID/revisions``."""
+
+    async def get(self, exp_id: str) -> None:
+        """All revisions, newest first."""
+        user = await self.require_user()
+        self.send([revision_row(row) for row in await self.services.experiments.revisions(user, exp_id)])
+
+
+class OneRevision(JsonHandler):
+    """``/exp/EXP_ID/revisions/N``."""
+
+    async def get(self, exp_id: str, number: str) -> None:
+        """One revision with its scripts."""
+        user = await self.require_user()
+        self.send(revision_row(await self.services.experiments.revision(user, exp_id, int(number))))
+
+
+class Restore(JsonHandler):
+    """``/exp/EXP_ID/revisions/N/restore``."""
+
+    async def post(self, exp_id: str, number: str) -> None:
+        """Make a revision current again, as a new revision."""
+        user = await self.require_user()
+        saved = await self.services.experiments.restore(user, exp_id, int(number))
+        self.send({"id": exp_id, "revision": saved.revision})
 
 
 class Check(JsonHandler):

@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from app.domain.experiment import SCRIPTS, Draft, Experiment
+from app.domain.ids import seed_of
 from app.engine.calls import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
 from app.http.arguments import json_object
@@ -152,3 +153,51 @@ def reward_answer(answer: RewardAnswer, debug: bool) -> dict[str, Any]:
 def summary_row(summary: Summary) -> dict[str, Any]:
     """Counts, and dates in ISO 8601 or null."""
     return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in vars(summary).items()}
+
+
+ACTION_COLUMNS = (
+    "date", "context", "action", "propensity", "advice_id", "request_id", "revision", "seq", "epoch", "seed", "status",
+)  # fmt: skip
+REWARD_COLUMNS = ("date", "seq", "context", "action", "reward", "advice_id", "request_id", "default", "revision")
+ERROR_COLUMNS = ("date", "script", "line", "message", "source", "revision")
+
+
+def action_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the action log; with its seed, revision and seq the decision can be made again."""
+    shown = _shown(row, ACTION_COLUMNS)
+    if row["status"] != "logged":
+        shown["advice_id"] = row["_id"]
+    return {**shown, "seed": seed_of("getaction", row["_id"])}
+
+
+def reward_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the reward log; ``default`` only where it is the default reward of a time-out."""
+    shown = _shown(row, REWARD_COLUMNS)
+    if not shown.get("default", True):
+        del shown["default"]
+    return shown
+
+
+def log_row(row: dict[str, Any]) -> dict[str, Any]:
+    """What a script logged, with its date."""
+    return {**row["data"], "date": row["date"].isoformat()}
+
+
+def error_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A failure of a script; line and source are null where there is none, as after a time-out."""
+    return {**dict.fromkeys(ERROR_COLUMNS), **_shown(row, ERROR_COLUMNS)}
+
+
+def snapshot_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Theta as it was."""
+    return _shown(row, ("date", "theta"))
+
+
+def revision_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A revision, with its scripts where they were read."""
+    return {**{k: v for k, v in row.items() if k not in ("_id", "exp_id")}, "date": row["date"].isoformat()}
+
+
+def _shown(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
+    shown = {column: row[column] for column in columns if row.get(column) is not None}
+    return shown | {"date": row["date"].isoformat()}

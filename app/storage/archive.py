@@ -1,0 +1,65 @@
+"""What remains of a deleted experiment: all its rows, moved out of the way in chunks that a kill cannot tear."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pymongo import errors
+
+from app.storage.client import Document, Storage
+from app.storage.heads import DELETING
+
+_CHUNK = 500
+_DUPLICATE = 11000
+# The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
+_MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
+_DROPPED = ("requests",)
+
+
+class Archive(Storage):
+    """Moves rows of deleted experiments, and deletes thetas that a reset left behind."""
+
+    async def deleted_before(self, date: datetime) -> list[str]:
+        """Experiments that were deleted before ``date`` and are not yet moved."""
+        wanted = {"state": DELETING, "deleted": {"$lte": date}}
+        return [head["_id"] async for head in self.db.heads.find(wanted, {"_id": 1})]
+
+    async def move(self, exp_id: str) -> None:
+        """Move everything the experiment has; begun again after a kill, it goes on where it was."""
+        for collection in _MOVED:
+            while rows := [row async for row in self.db[collection].find({"exp_id": exp_id}).limit(_CHUNK)]:
+                await self._keep(collection, exp_id, rows)
+                await self.db[collection].delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
+        for collection in _DROPPED:
+            await self.db[collection].delete_many({"exp_id": exp_id})
+        for collection in ("counters", "heads"):
+            rows = [row async for row in self.db[collection].find({"_id": exp_id})]
+            if rows:
+                await self._keep(collection, exp_id, rows)
+                await self.db[collection].delete_one({"_id": exp_id})
+
+    async def _keep(self, collection: str, exp_id: str, rows: list[Document]) -> None:
+        kept = [
+            {"_id": f"{collection}:{row['_id']}", "exp_id": exp_id, "collection": collection, "row": row}
+            for row in rows
+        ]
+        try:
+            await self.db.archive.insert_many(kept, ordered=False)
+        except errors.BulkWriteError as error:
+            if any(fault["code"] != _DUPLICATE for fault in error.details["writeErrors"]):
+                raise
+
+    async def reset_before(self, date: datetime) -> list[Document]:
+        """Heads of experiments that were reset before ``date`` and whose old thetas are still there."""
+        return [head async for head in self.db.heads.find({"reset": {"$lte": date}})]
+
+    async def drop_old_thetas(self, head: Document) -> None:
+        """Delete the thetas of epochs that are over."""
+        while True:
+            wanted = {"exp_id": head["_id"], "epoch": {"$lt": head["epoch"]}}
+            ids = [row["_id"] async for row in self.db.theta.find(wanted, {"_id": 1}).limit(5_000)]
+            if not ids:
+                break
+            await self.db.theta.delete_many({"_id": {"$in": ids}})
+        done = {"_id": head["_id"], "epoch": head["epoch"]}
+        await self.db.heads.update_one(done, {"$unset": {"reset": 1}})

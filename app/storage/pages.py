@@ -1,0 +1,71 @@
+"""The logs as their readers page through them: newest first, with cursors that hold a whole place in the order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.errors import InvalidParameter
+from app.storage.client import Document, Storage
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Log:
+    """A collection of rows of experiments, in the order of ``seq``, or of time and id."""
+
+    collection: str
+    by_seq: bool = False
+
+    @property
+    def order(self) -> list[tuple[str, int]]:
+        """Newest first."""
+        return [("seq", -1)] if self.by_seq else [("date", -1), ("_id", -1)]
+
+    def cursor(self, row: Document) -> str:
+        """The place of a row."""
+        if self.by_seq:
+            return str(row["seq"])
+        return f"{(row['date'] - _EPOCH) // _MILLISECOND}-{row['_id']}"
+
+    def before(self, cursor: str) -> Document:
+        """What a row must match to come after the cursor's place."""
+        place, dash, row_id = cursor.partition("-")
+        if not place.isdecimal() or len(place) > 15 or bool(dash) is self.by_seq:
+            raise InvalidParameter("before", "expected what an earlier answer gave in the header X-Next-Before")
+        if self.by_seq:
+            return {"seq": {"$lt": int(place)}}
+        date = _EPOCH + int(place) * _MILLISECOND
+        return {"date": {"$lte": date}, "$or": [{"date": {"$lt": date}}, {"_id": {"$lt": row_id}}]}
+
+
+DECISIONS = Log("decisions")
+REWARDS = Log("rewards", by_seq=True)
+LOGS = Log("logs")
+ERRORS = Log("errors")
+
+
+class Pages(Storage):
+    """Pages of logs."""
+
+    def rows(self, log: Log, exp_id: str, before: str | None, limit: int) -> AsyncIterator[Document]:
+        """Rows from the cursor on, newest first; ``limit`` 0 means all. Holds a few hundred in memory at a time."""
+        found = self.db[log.collection].find(_wanted(log, exp_id, before))
+        return found.sort(log.order).limit(limit).batch_size(500)  # type: ignore[no-any-return]
+
+    async def next_cursor(self, log: Log, exp_id: str, before: str | None, limit: int) -> str | None:
+        """Where the next page begins, if there is one; read from the index alone."""
+        if not limit:
+            return None
+        fields = {name: 1 for name, _ in log.order}
+        found = self.db[log.collection].find(_wanted(log, exp_id, before), fields)
+        last = [row async for row in found.sort(log.order).skip(limit - 1).limit(2)]
+        return log.cursor(last[0]) if len(last) == 2 else None
+
+
+def _wanted(log: Log, exp_id: str, before: str | None) -> dict[str, Any]:
+    return {"exp_id": exp_id} | (log.before(before) if before else {})
