@@ -21,6 +21,8 @@ from app.engine.limits import Limits
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
+from app.jobs.jobs import Jobs
+from app.jobs.times import Times
 from app.ops import health
 from app.sandbox.channel import Zygote
 from app.sandbox.pool import Pool
@@ -99,6 +101,9 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
         await pool.start()
         engine = Engine(store, pool, _limits(config))
         stack.push_async_callback(engine.close)
+        jobs = Jobs(store, engine, _times(config))
+        stack.push_async_callback(jobs.stop)
+        await jobs.start()
         accounts = Accounts(store)
         stack.callback(accounts.close)
         yield Services(
@@ -178,6 +183,16 @@ async def _cookie_secret(services: Services) -> str:
             "(to change it everywhere, delete the document 'http.cookie_secret' from the collection 'settings')"
         )
     return secret
+
+
+def _times(config: Config) -> Times:
+    return Times(
+        snapshot=60 * config["jobs.snapshot_minutes"],
+        timeouts=config["jobs.timeout_check_seconds"],
+        fold=config["jobs.fold_seconds"],
+        purge=config["jobs.purge_seconds"],
+        purge_after=config["jobs.purge_after_seconds"],
+    )
 
 
 def _limits(config: Config) -> Limits:
