@@ -87,7 +87,8 @@ class GaussianThompson(Policy):
         return StudentScores(*self._posterior()).best()
 
     def _draw(self, context: Any) -> int:
-        return int(np.argmax(self._samples(1)[0]))
+        mean, scale, df = self._posterior()
+        return int(np.argmax(mean + scale * np.random.standard_t(df)))
 
     def _samples(self, n: int) -> Floats:
         """n draws of the arms' means, a draw in each row."""

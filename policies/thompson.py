@@ -10,6 +10,7 @@ from policies.base import List, Proportion, Variance
 from policies.policy import Arm, Policy, Theta, finite, share_best
 from policies.quadrature import BetaScores, Floats
 
+FEW = 12  # up to here numpy's call for arrays costs more than a call per arm
 SMALLEST_PRIOR = 0.05  # below it so much of the posterior is at 0 and 1 that doubles cannot tell the draws apart
 
 
@@ -65,7 +66,7 @@ class BernoulliThompson(Policy):
         return best_beta(*self._posterior())
 
     def _draw(self, context: Any) -> int:
-        return int(np.argmax(self._samples(1)[0]))
+        return draw_beta(*self._posterior())
 
     def _samples(self, n: int) -> Floats:
         """n draws of the arms' rates, a draw in each row."""
@@ -187,7 +188,10 @@ def beta_posterior(arms: Iterable[tuple[float, float]], prior: Sequence[float]) 
 
 def draw_beta(a: list[float], b: list[float]) -> int:
     """Draw one rate per arm; the index of the highest."""
-    return int(np.argmax(np.random.beta(a, b)))
+    if len(a) > FEW:
+        return int(np.argmax(np.random.beta(a, b)))
+    rates = [np.random.beta(*shape) for shape in zip(a, b, strict=True)]
+    return rates.index(max(rates))
 
 
 def best_beta(a: list[float], b: list[float]) -> list[float]:

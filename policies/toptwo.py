@@ -63,7 +63,8 @@ class TopTwoThompson(BernoulliThompson):
         return top_two(super()._probabilities(context), self.beta)
 
     def _draw(self, context: Any) -> int:
-        return draw_two(self._samples, partial(super()._probabilities, context), self.beta)
+        leader = super()._draw(context)
+        return draw_two(leader, self._samples, partial(super()._probabilities, context), self.beta)
 
 
 class TopTwoGaussian(GaussianThompson):
@@ -114,19 +115,21 @@ class TopTwoGaussian(GaussianThompson):
         return top_two(super()._probabilities(context), self.beta)
 
     def _draw(self, context: Any) -> int:
-        return draw_two(self._samples, partial(super()._probabilities, context), self.beta)
+        leader = super()._draw(context)
+        return draw_two(leader, self._samples, partial(super()._probabilities, context), self.beta)
 
 
-def draw_two(samples: Callable[[int], Floats], best: Callable[[], list[float]], beta: float) -> int:
-    """Draw a leader, and with probability ``1 - beta`` draw again until another arm wins.
+def draw_two(leader: int, samples: Callable[[int], Floats], best: Callable[[], list[float]], beta: float) -> int:
+    """The leader, or with probability ``1 - beta`` the first other arm that wins when the draw is repeated.
 
     ``samples(n)`` draws from the posterior n times; ``best()`` gives the probabilities of being best.
     """
-    first = samples(1)[0]
-    leader = int(np.argmax(first))
-    if len(first) == 1 or np.random.random() < beta:
+    if np.random.random() < beta:
         return leader
-    winners: list[int] = np.argmax(samples(REDRAWS), axis=1).tolist()
+    draws = samples(REDRAWS)
+    if draws.shape[1] == 1:
+        return leader
+    winners: list[int] = np.argmax(draws, axis=1).tolist()
     others = [i for i in winners if i != leader]
     return others[0] if others else choose(challengers(best(), leader))
 
