@@ -103,8 +103,9 @@ class CommitBatches:
             raise Moved
         batch = Batch(basis)
         put_off: list[Call] = []
-        for number, call in enumerate(calls):
-            outcome = outcomes[number][0]
+        # In the order in which they ran, which is not that of the calls if some had to be run again.
+        for number, (outcome, _) in outcomes.items():
+            call = calls[number]
             if isinstance(outcome, Failed):
                 call.fail(self._reports.report(basis.experiment, outcome))
             elif not isinstance(outcome, Done):
