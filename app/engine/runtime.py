@@ -75,6 +75,7 @@ class Runtime:
         self._limits = limits
         self._outbox = Outbox()
         self._worker: Worker | None = None
+        self._keeper: Worker | None = None
         self._generation = 0
         self._loading = asyncio.Lock()
         self._checked = 0.0
@@ -172,6 +173,7 @@ class Runtime:
                 raise Moved
             self._meet(worker)
             if keep:
+                self._keeper = worker
                 self._outbox.settle = self._outbox.settle or "drop"
             todo = items
             at: View | None = view
@@ -199,7 +201,8 @@ class Runtime:
                 worker.kill()  # it may hold what a script left half done
         if self.cache.size > self._limits.theta_cache_bytes:
             self.cache.clear()
-            self._outbox.clear = True
+            # What was about to be sent is no longer held either: nobody would tell the worker when it changes.
+            self._outbox = Outbox(settle=self._outbox.settle, clear=True, programs=self._outbox.programs)
         return results
 
     def _meet(self, worker: Worker) -> None:
@@ -242,10 +245,18 @@ class Runtime:
         """A batch that was run on ``basis`` with ``keep`` is committed: its writes are now what is so."""
         if basis.agrees(self.view):
             assert self.view is not None
+            # The worker that has the writes waiting may have been killed or replaced since, and what is about to be
+            # sent may hold what was so before: then the writes are sent.
+            waiting = self._keeper is self._worker and self._worker is not None and self._worker.alive
             for key, theta in writes.items():
                 self.cache.put(key, Held(theta, stored=True))
+                if waiting:
+                    self._outbox.thetas.pop(key, None)
+                else:
+                    self._outbox.thetas[key] = theta
             self.view = self.view.moved(heads)
-            self._outbox.settle = "promote"
+            if waiting:
+                self._outbox.settle = "promote"
         elif self.view is not None and any(
             self.view.heads[head.exp_id].seq < head.seq for head in heads if head.exp_id in self.view.heads
         ):
