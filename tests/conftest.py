@@ -5,6 +5,7 @@
 ``server``        one running server for the module, on a database of its own
 ``researcher``    somebody signed in at ``server``, with a fresh account for each test
 ``other``         the same for somebody else
+``own_mongo``     a mongod for one test alone, to stop, kill and start again
 ``database``      the module's database, through pymongo, to look at and to tamper with
 
 ``tests.servers`` holds ``Server`` and ``Researcher``, and the scripts most tests use.
@@ -13,6 +14,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,18 @@ def start(mongo: str, database_name: str, tmp_path: Path) -> Iterator[Callable[.
     yield start_one
     for one in running:
         one.__exit__(None, None, None)
+        if one.process.returncode == -signal.SIGKILL and not one.mongo:
+            orphan = EmbeddedMongo(one.folder)
+            orphan.acquire()
+            orphan.release()
+
+
+@pytest.fixture
+def own_mongo(tmp_path: Path) -> Iterator[EmbeddedMongo]:
+    embedded = EmbeddedMongo(tmp_path / "own")
+    embedded.acquire()
+    yield embedded
+    embedded.release()
 
 
 @pytest.fixture

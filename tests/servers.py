@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -12,8 +13,14 @@ import threading
 from pathlib import Path
 from queue import Queue
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+
+from app.services.accounts import Accounts
+from app.storage.client import connect
+from app.storage.mongod import REPLICA_SET, socket_path
+from app.storage.store import Store
 
 # Counts every reward under its arm; the simplest script whose theta shows whether each counted once.
 COUNTING = {
@@ -29,6 +36,7 @@ COUNTING = {
 }
 PASSWORD = "correct horse"
 SECRET = "a cookie secret for tests"
+ROOT = Path(__file__).parents[1]
 _START_SECONDS = 60
 
 
@@ -49,10 +57,13 @@ class Server:
             "THETALOOP_SERVER_PORT": "0",
             **{"THETALOOP_" + name.upper().replace(".", "_"): _text(value) for name, value in settings.items()},
         }
+        self.mongo = settings.get("mongodb.uri") or ""
+        self.database = settings.get("mongodb.database", "thetaloop")
         self.url = ""
         self.output: list[str] = []
 
     def __enter__(self) -> Server:
+        self.url = ""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = (self.folder / "server.log").open("ab")
         self.process = subprocess.Popen(
@@ -61,7 +72,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            cwd=Path(__file__).parents[1],
+            cwd=ROOT,
         )
         lines: Queue[str | None] = Queue()
         self._reader = threading.Thread(target=self._read, args=(lines,))
@@ -88,6 +99,24 @@ class Server:
         self.process.kill()
         self.process.wait(60)
 
+    def restart(self) -> None:
+        """Start it again where it was, on the same port."""
+        self._end()
+        self.environment["THETALOOP_SERVER_PORT"] = self.url.rpartition(":")[2]
+        self.__enter__()
+
+    @property
+    def mongo_uri(self) -> str:
+        """Where its data are, even if its mongod is a private one."""
+        if self.mongo:
+            return str(self.mongo)
+        return f"mongodb://{quote(str(socket_path(self.folder / 'mongodb')), safe='')}/?replicaSet={REPLICA_SET}"
+
+    @property
+    def mongod_pid(self) -> int:
+        """The process id of its private mongod."""
+        return int((self.folder / "mongodb" / "db" / "mongod.lock").read_text())
+
     def errors(self) -> str:
         """What it wrote to standard error."""
         return (self.folder / "server.log").read_text()
@@ -96,11 +125,21 @@ class Server:
         """An HTTP client for it."""
         return httpx.Client(base_url=self.url, timeout=60, **options)
 
-    def researcher(self) -> Researcher:
-        """Somebody with a fresh account, made on the command line, and signed in."""
+    def researcher(self, *, admin: bool = False) -> Researcher:
+        """Somebody with a fresh account who is signed in."""
         name = f"user-{secrets.token_hex(4)}"
-        self.run("user", "add", name, "--password-stdin", text=PASSWORD)
+        self.add_account(name, admin=admin)
         return Researcher(self.client(), name)
+
+    def add_account(self, name: str, password: str = PASSWORD, *, admin: bool = False) -> None:
+        """Add an account straight to the database: ten times faster than on the command line."""
+
+        async def add() -> None:
+            store = Store(connect(self.mongo_uri, self.database))
+            await Accounts(store, rounds=4).add(name, password, admin=admin)
+            store.close()
+
+        asyncio.run(add())
 
     def run(self, *arguments: str, text: str = "", code: int = 0) -> str:
         """Run another command with the same settings; its standard output."""
@@ -112,6 +151,7 @@ class Server:
             text=True,
             timeout=120,
             check=False,
+            cwd=ROOT,
         )
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
@@ -168,6 +208,10 @@ class Experiment:
     def set_reward(self, **parameters: Any) -> httpx.Response:
         """Call setreward; objects are sent as JSON."""
         return self.http.get(f"/setreward/{self.id}", params=_query({"key": self.key, **parameters}))
+
+    def replace(self, **properties: Any) -> httpx.Response:
+        """Edit it."""
+        return self.http.put(f"/exp/{self.id}", json={"name": f"experiment {self.id}", **properties})
 
     def theta(self, **parameters: Any) -> Any:
         """What it has learned."""
