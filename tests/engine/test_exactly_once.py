@@ -59,7 +59,8 @@ def test_of_many_different_rewards_for_one_advice_one_is_accepted_and_stays(rese
     experiment = researcher.create(**ADVISED)
     advice = experiment.get_action().json()["advice_id"]
     calls = [
-        path("setreward", experiment.id, experiment.key, advice_id=advice, reward={"value": value}) for value in range(30)
+        path("setreward", experiment.id, experiment.key, advice_id=advice, reward={"value": value})
+        for value in range(30)
     ]
     answers = hammer([str(researcher.http.base_url)], calls, clients=30)
     assert sorted(answer.status for answer in answers) == [200] + [409] * 29
@@ -72,7 +73,9 @@ def test_of_many_different_rewards_for_one_advice_one_is_accepted_and_stays(rese
 def test_a_retry_is_known_whatever_the_order_of_keys_and_the_kind_of_number(researcher: Researcher) -> None:
     experiment = researcher.create(**ADVISED)
     advice = experiment.get_action().json()["advice_id"]
-    assert experiment.set_reward(advice_id=advice, reward='{"value": 1, "more": [true]}').json() == {"status": "success"}
+    assert experiment.set_reward(advice_id=advice, reward='{"value": 1, "more": [true]}').json() == {
+        "status": "success"
+    }
     assert experiment.set_reward(advice_id=advice, reward='{"more": [true], "value": 1.0}').json()["duplicate"]
     assert experiment.set_reward(advice_id=advice, reward='{"more": [1], "value": 1}').status_code == 409
 
