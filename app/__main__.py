@@ -105,7 +105,7 @@ async def _run(config: Config, announce: Callable[..., Awaitable[str]] | None) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running_services(config) as services:
-        logging.getLogger("thetaloop").info("the walls around scripts: %s", services.zygote.active)
+        logging.getLogger("thetaloop").info("the walls around scripts: %s", services.pool.active)
         async with listening(services) as url:
             text = await announce(services, url) if announce else ""
             print(f"listening on {url}", flush=True)

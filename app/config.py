@@ -63,6 +63,12 @@ SETTINGS = (
     Setting("sandbox.call_seconds", float, 0.5, "the longest one script may run", minimum=0.01),
     Setting("sandbox.memory_mb", int, 512, "address space of a worker process, in MiB", minimum=256),
     Setting("sandbox.max_workers", int, 32, "worker processes at most", minimum=1),
+    Setting(
+        "sandbox.single_use", bool, False, "run every call in a fresh process; a policy then keeps nothing of its own"
+    ),
+    Setting(
+        "sandbox.unsafe", bool, False, "run scripts without walls, for a system that has none; loopback addresses only"
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import ipaddress
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,8 +25,10 @@ from app.http.dialect import Dialect
 from app.jobs.jobs import Jobs
 from app.jobs.times import Times
 from app.ops import health
-from app.sandbox.channel import Zygote
 from app.sandbox.pool import Pool
+from app.sandbox.protocol import FRAME_ITEMS
+from app.sandbox.sources import Source, Zygote
+from app.sandbox.unsafe import PlainProcesses
 from app.secrets import kept_secret
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
@@ -91,14 +94,42 @@ async def _background(work: Any) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def running_pool(config: Config) -> AsyncIterator[Pool]:
+    """The workers that run scripts."""
+    pool = Pool(_source(config), config["sandbox.max_workers"], single_use=config["sandbox.single_use"])
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.stop()
+
+
+def _source(config: Config) -> Source:
+    if not config["sandbox.unsafe"]:
+        return Zygote(config["sandbox.memory_mb"])
+    if not _is_loopback(config["server.address"]):
+        raise ConfigurationError(
+            "sandbox.unsafe: scripts without walls may do whatever this account may, so this is only allowed where "
+            f"server.address is a loopback address such as 127.0.0.1, not {config['server.address']!r}"
+        )
+    return PlainProcesses()
+
+
+def _is_loopback(address: str) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
 async def running_services(config: Config) -> AsyncIterator[Services]:
     """Everything but HTTP, started; stopped in the opposite order."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(config))
-        zygote = Zygote(config["sandbox.memory_mb"])
-        pool = Pool(zygote, config["sandbox.max_workers"])
-        stack.push_async_callback(pool.stop)
-        await pool.start()
+        pool = await stack.enter_async_context(running_pool(config))
         engine = Engine(store, pool, _limits(config))
         stack.push_async_callback(engine.close)
         jobs = Jobs(store, engine, _times(config))
@@ -110,7 +141,7 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
             config=config,
             store=store,
             engine=engine,
-            zygote=zygote,
+            pool=pool,
             accounts=accounts,
             experiments=ExperimentService(store, engine, pool),
             statistics=Statistics(store),
@@ -201,7 +232,8 @@ def _limits(config: Config) -> Limits:
         timeout_seconds=config["mongodb.timeout_seconds"],
         queue_calls=config["engine.queue_calls"],
         queue_calls_per_experiment=config["engine.queue_calls_per_experiment"],
-        batch_calls=config["engine.batch_calls"],
+        # A worker for each call means a batch for each call.
+        batch_calls=1 if config["sandbox.single_use"] else min(config["engine.batch_calls"], FRAME_ITEMS),
         theta_range_max=config["theta.range_max"],
         theta_cache_bytes=config["theta.cache_mb"] * 2**20,
     )

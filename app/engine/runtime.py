@@ -16,15 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
-import msgspec
-
 from app.domain.experiment import Head
 from app.domain.theta import ThetaKey
-from app.domain.values import fault
 from app.engine.limits import Limits
 from app.engine.view import Held, Outbox, ThetaCache, View
 from app.errors import KeyRefused
-from app.sandbox.channel import Worker, WorkerLost
+from app.sandbox import replies
+from app.sandbox.channel import Worker, WorkerEnded, WorkerLost, WorkerTooSlow
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import (
     Done,
@@ -34,9 +32,7 @@ from app.sandbox.protocol import (
     Missed,
     PutOff,
     RangeName,
-    Reply,
     Run,
-    decode_reply,
     encode,
 )
 from app.storage.heads import LIVE
@@ -163,6 +159,20 @@ class Runtime:
         writes then wait in the worker until ``committed``. Items that need thetas the worker does not hold are run
         again once it holds them, with the same seed, so that they draw the same.
         """
+        try:
+            return await self._run(script, items, keep)
+        except WorkerEnded as first:
+            if len(items) > 1:
+                raise Guilty from first
+            # Perhaps it was killed from outside: a call is given up only if its worker ends a second time.
+            try:
+                return await self._run(script, items, keep)
+            except WorkerEnded as error:
+                if self.view is None:
+                    raise Moved from error
+                return {items[0].number: (_harmful(script, items[0], error, self._limits.call_seconds), self.view)}
+
+    async def _run(self, script: str, items: list[Item], keep: bool) -> dict[int, tuple[Outcome, View]]:
         view = self.view
         if view is None:
             raise Moved
@@ -183,7 +193,7 @@ class Runtime:
                 if at is None or self._lease_key != key or (keep and not view.agrees(at)):
                     worker.kill()  # it may serve a revision that is no longer
                     raise Moved
-                for outcome in await self._ask(worker, script, todo, keep):
+                for outcome in await self._ask(worker, script, todo, keep, at):
                     if isinstance(outcome, Missed):
                         missed.append(outcome)
                     else:
@@ -214,8 +224,8 @@ class Runtime:
         self._outbox = Outbox(programs={e: experiment.scripts for e, experiment in self.view.experiments.items()})
 
     async def _ask(
-        self, worker: Worker, script: str, items: list[Item], keep: bool
-    ) -> list[Done | Failed | Missed | PutOff]:
+        self, worker: Worker, script: str, items: list[Item], keep: bool, view: View
+    ) -> list[Outcome | Missed]:
         out, self._outbox = self._outbox, Outbox()
         seconds = self._limits.call_seconds
         frame = Run(
@@ -233,13 +243,14 @@ class Runtime:
         )
         allowed = seconds * (1 if len(items) == 1 else 2) + _GRACE_SECONDS
         try:
-            reply = _checked(await worker.request(encode(frame), allowed), items)
-        except (WorkerLost, msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return await replies.read(await worker.request(encode(frame), allowed), items, view.heads)
+        except (WorkerLost, replies.Forged) as error:
             worker.kill()
             if len(items) > 1:
                 raise Guilty from error
+            if isinstance(error, WorkerEnded):
+                raise
             return [_harmful(script, items[0], error, seconds)]
-        return reply
 
     def committed(self, basis: View, heads: list[Head], writes: dict[ThetaKey, bytes | None]) -> None:
         """A batch that was run on ``basis`` with ``keep`` is committed: its writes are now what is so."""
@@ -371,24 +382,13 @@ def _encoded(theta: StoredTheta) -> bytes | None:
     return None if theta.theta is None else encode(theta.theta)
 
 
-def _checked(payload: bytes, items: list[Item]) -> list[Outcome | Missed]:
-    """The outcomes, if they answer exactly these items with values that can be stored."""
-    reply = decode_reply(payload)
-    if not isinstance(reply, Reply) or [outcome.number for outcome in reply.outcomes] != [i.number for i in items]:
-        raise ValueError("it answered something else than it was asked")
-    for outcome in reply.outcomes:
-        if isinstance(outcome, Done):
-            problem = fault([outcome.result, outcome.logs, outcome.debug])
-            if problem:
-                raise ValueError(problem)
-    return list(reply.outcomes)
-
-
 def _harmful(script: str, item: Item, error: Exception, seconds: float) -> Failed:
-    if str(error) == "it ran too long":
+    if isinstance(error, WorkerTooSlow):
         message = f"{script} ran longer than {seconds:g} s and had to be killed"
-    else:
+    elif isinstance(error, WorkerEnded):
         message = f"{script} ended the process it ran in, or used up its memory"
+    else:
+        message = f"{script} made its process give an answer that no script may give: {error}"[:500]
     return Failed(item.number, script, message, None, None, True)
 
 

@@ -47,11 +47,22 @@ def _import(
     fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> Any:
-    if level == 0 and name in SCRIPT_NAMES and name not in ALLOWED:
+    if not offered(name, level):
+        raise ImportError(refusal(name))
+    if name in SCRIPT_NAMES and name not in ALLOWED:
         return SCRIPT_NAMES[name]
-    if level == 0 and (name in ALLOWED or (name.startswith("policies.") and name in sys.modules)):
-        return _real_import(name, globals, locals, fromlist or (), 0)
-    raise ImportError(f"scripts cannot import {name!r}: numpy, scipy.special, policies and pure standard modules only")
+    return _real_import(name, globals, locals, fromlist or (), 0)
+
+
+def offered(name: str, level: int = 0) -> bool:
+    """Whether a script may import this module."""
+    ours = name in SCRIPT_NAMES or (name.startswith("policies.") and name in sys.modules)
+    return level == 0 and (name in ALLOWED or ours)
+
+
+def refusal(name: str) -> str:
+    """The sentence that says so where it may not."""
+    return f"scripts cannot import {name!r}: numpy, scipy.special, policies and pure standard modules only"
 
 
 _real_import = builtins.__import__

@@ -1,24 +1,38 @@
-"""The messages between the server and a worker: a length of four bytes, then MessagePack.
+"""The messages between the server and a worker: the frame's length and number, four bytes each, then MessagePack.
 
-The server asks, the worker answers each frame exactly once and never speaks by itself. Both sides decode into typed
-messages, so anything that does not fit the schema is an error before its content is looked at. Thetas travel as
-MessagePack inside the message, so that neither side parses what it only passes on.
+The server asks, the worker answers each frame exactly once, under its number, and never speaks by itself. Both sides
+decode into typed messages, so anything that does not fit the schema is an error before its content is looked at; how
+the server reads what a worker answered is in ``replies``. Thetas travel as MessagePack inside the message, so that
+neither side parses what it only passes on.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
+HEADER = struct.Struct(">II")
 FRAME_LIMIT = 64 * 2**20  # server to worker: a batch and the thetas it needs
-REPLY_LIMIT = 24 * 2**20
+FRAME_ITEMS = 4_096
+REPLY_LIMIT = 8 * 2**20
 ROW_LIMIT = 256 * 2**10  # one context, action, reward or logged row
+ROWS = 1_000  # rows that one item may log
+WRITES = 10_000  # thetas that one item may write or ask for
+NAME_LIMIT = 500  # characters in a name, key or value of a theta
 THETA_LIMIT = 4 * 2**20
 ITEM_LIMIT = 6 * 2**20  # everything that one item gives back
-BATCH_LIMIT = 8 * 2**20  # what a frame's items give back; the rest is put off to the next frame
+ITEM_VALUES = 200_000  # the same, counted in values: see ``measure``
+BATCH_LIMIT = 400_000  # bytes after which the rest of a frame's items is put off to the next frame
 SCRIPT_LIMIT = 256 * 2**10
+FAULTS = 200  # that are named; who has mended these may ask again
 
+Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
+Named = tuple[Name, Name, Name | None, Name | None]  # one theta: experiment, name, key, value
+Sentence = Annotated[str, Meta(max_length=2_000)]
+Line = Annotated[int, Meta(ge=0, le=10**6)]
 RangeName = tuple[str, str, str | None]  # experiment, name, key: all values of the key, or with None all keys
 
 
@@ -68,9 +82,10 @@ class Run(Message):
 
 
 class Check(Message):
-    """Compile the scripts and say what is wrong with them."""
+    """Compile the scripts and say what is wrong with them; with ``lint`` also what will go wrong when they run."""
 
     scripts: dict[str, str]
+    lint: bool
 
 
 class Done(Message):
@@ -88,10 +103,10 @@ class Failed(Message):
     """The script raised or ran too long; ``fatal`` asks for a new worker."""
 
     number: int
-    script: str
-    message: str
-    line: int | None
-    source: str | None
+    script: Name
+    message: Sentence
+    line: Line | None
+    source: Sentence | None
     fatal: bool
 
 
@@ -99,9 +114,9 @@ class Missed(Message):
     """The script needs thetas or programs that the worker does not hold."""
 
     number: int
-    thetas: list[tuple[str, str, str | None, str | None]]
-    ranges: list[RangeName]
-    programs: list[str]
+    thetas: Annotated[list[Named], Meta(max_length=WRITES)]
+    ranges: Annotated[list[tuple[Name, Name, Name | None]], Meta(max_length=WRITES)]
+    programs: Annotated[list[Name], Meta(max_length=WRITES)]
 
 
 class PutOff(Message):
@@ -111,32 +126,32 @@ class PutOff(Message):
 
 
 class Fault(msgspec.Struct):
-    """Something wrong with a script, at a line and column counted from 1."""
+    """Something wrong with a script, at a line and column counted from 1: an ``error``, or only a ``warning``."""
 
-    script: str
-    line: int
-    column: int
-    message: str
+    script: Name
+    line: Line
+    column: Line
+    message: Sentence
+    severity: Literal["error", "warning"] = "error"
 
 
 class Checked(Message):
     """The answer to ``Check``."""
 
-    faults: list[Fault]
+    faults: Annotated[list[Fault], Meta(max_length=FAULTS)]
 
 
 class Reply(Message):
-    """The answer to ``Run``: one outcome per item."""
+    """The answer to ``Run``: one outcome per item, each still as it travelled."""
 
-    outcomes: list[Done | Failed | Missed | PutOff]
+    outcomes: Annotated[list[msgspec.Raw], Meta(max_length=FRAME_ITEMS)]
 
 
 encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Run | Check).decode
 decode_reply = msgspec.msgpack.Decoder(Reply | Checked).decode
-decode_outcome = msgspec.msgpack.Decoder(Done | Failed | Missed | PutOff).decode
 
 
-def framed(payload: bytes) -> bytes:
-    """The payload with its length in front."""
-    return len(payload).to_bytes(4, "big") + payload
+def framed(number: int, payload: bytes) -> bytes:
+    """The payload with its length and the frame's number in front."""
+    return HEADER.pack(len(payload), number) + payload

@@ -14,13 +14,16 @@ import scipy
 import scipy.special
 
 from app.domain.theta import joined
+from app.domain.values import fault
 from app.sandbox.cleaning import NotStorable, cleaned, cleaned_dict, floated
 from app.sandbox.imports import SCRIPT_BUILTINS
-from app.sandbox.protocol import ROW_LIMIT, THETA_LIMIT, Entry, RangeName
+from app.sandbox.protocol import NAME_LIMIT, ROW_LIMIT, ROWS, THETA_LIMIT, WRITES, Entry, RangeName
 from policies import SCRIPT_NAMES
 
 NESTING_LIMIT = 5
-_NAMES = {
+# What a script finds without an import: the modules, and beside them what ``execute`` gives it.
+OWN_NAMES = ("self", "Experiment", "__name__", "__builtins__")
+MODULES = {
     "np": np,
     "numpy": np,
     "random": random,
@@ -107,6 +110,7 @@ class Call:
         self.holdings = holdings
         self.layers = [holdings.base, holdings.waiting] if sees_waiting else [holdings.base]
         self.writes = Layer()
+        self.written = 0
         self.layers.append(self.writes)
         self.logs: list[dict[str, Any]] = []
         self.debug: list[Any] = []
@@ -155,6 +159,9 @@ class Call:
     def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: bytes | None) -> None:
         """Set or delete one theta in this call's own layer."""
         self.touched.add(exp_id)
+        self.written += 1
+        if self.written > WRITES:
+            raise NotStorable(f"a call may write {WRITES:,} thetas")
         self.writes.put(exp_id, name, key, value, theta)
 
     def program(self, exp_id: str) -> dict[str, CodeType]:
@@ -183,7 +190,7 @@ class Thetas:
         self, key: Any = None, value: Any = None, name: Any = "_theta", all_float: bool = False
     ) -> dict[str, Any]:
         """The theta of a key and value; of all values of a key; or of all keys."""
-        name, key, value = str(name), _text(key), _text(value)
+        name, key, value = _named("get_theta", name, key, value)
         if value is not None:
             theta = self._call.one(self.exp_id, name, key, value)
             found = {} if theta is None else _decode(theta)
@@ -199,15 +206,11 @@ class Thetas:
         encoded = _encode(cleaned_dict(content, "set_theta", finite=False))
         if len(encoded) > THETA_LIMIT:
             raise NotStorable(f"set_theta: a theta may hold {THETA_LIMIT >> 20} MiB, this one has {len(encoded)} bytes")
-        names = (str(name), _text(key), _text(value))
-        for part in names:
-            if part is not None and ("\0" in part or len(part) > 500):
-                raise NotStorable("set_theta: name, key and value must be at most 500 characters, without NUL")
-        self._call.write(self.exp_id, *names, encoded)
+        self._call.write(self.exp_id, *_named("set_theta", name, key, value), encoded)
 
     def delete_theta(self, key: Any = None, value: Any = None, name: Any = "_theta") -> int:
         """Delete what ``get_theta`` with the same arguments would return; how many there were."""
-        name, key, value = str(name), _text(key), _text(value)
+        name, key, value = _named("delete_theta", name, key, value)
         if value is not None:
             there = self._call.one(self.exp_id, name, key, value) is not None
             doomed = {key: [value]} if there else {}
@@ -234,23 +237,27 @@ class Self(Thetas):
         row = cleaned_dict(data, "log_data")
         if len(_encode(row)) > ROW_LIMIT:
             raise NotStorable(f"log_data: a row may hold {ROW_LIMIT >> 10} KiB")
+        if len(self._call.logs) >= ROWS:
+            raise NotStorable(f"log_data: a call may log {ROWS:,} rows")
         self._call.logs.append(row)
 
     def debug(self, data: Any) -> None:
         """Show a value in the debug answer, under ``_debug``."""
-        self._call.debug.append(cleaned(data, "debug"))
+        row = cleaned(data, "debug")
+        if len(self._call.debug) >= ROWS or len(_encode(row)) > ROW_LIMIT:
+            raise NotStorable(f"debug: a call may show {ROWS:,} values of {ROW_LIMIT >> 10} KiB each")
+        self._call.debug.append(row)
 
 
 def execute(call: Call, code: CodeType, seen: Self) -> None:
     """Run one script with fresh globals and builtins."""
-    builtins = dict(SCRIPT_BUILTINS)
-    names = {"__builtins__": builtins, "__name__": "script", "self": seen, "Experiment": _opener(call), **_NAMES}
-    exec(code, names)
+    given = {"__builtins__": dict(SCRIPT_BUILTINS), "__name__": "script", "self": seen, "Experiment": _opener(call)}
+    exec(code, {**given, **MODULES})
 
 
 def _opener(call: Call) -> Callable[..., Nested]:
     def open_experiment(exp_id: Any) -> Nested:
-        return Nested(call, str(exp_id))
+        return Nested(call, exp_id)
 
     return open_experiment
 
@@ -258,9 +265,9 @@ def _opener(call: Call) -> Callable[..., Nested]:
 class Nested(Thetas):
     """``Experiment(exp_id)`` in a script: another experiment of the same owner, run inside this call."""
 
-    def __init__(self, call: Call, exp_id: str) -> None:
-        super().__init__(call, exp_id)
-        self._program = call.program(exp_id)
+    def __init__(self, call: Call, exp_id: Any) -> None:
+        super().__init__(call, _named("Experiment", exp_id, None, None)[0])
+        self._program = call.program(self.exp_id)
 
     def run_context_code(self, context: Any = None) -> Any:
         """Run its get_context; the context it filled."""
@@ -295,8 +302,14 @@ def _fresh(given: Any) -> Any:
     return {} if given is None else given
 
 
-def _text(part: Any) -> str | None:
-    return None if part is None else str(part)
+def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | None, str | None]:
+    """The three names of a theta as text."""
+    for part in (texts := [str(name), None if key is None else str(key), None if value is None else str(value)]):
+        if part is not None and (len(part) > NAME_LIMIT or "\0" in part or fault(part)):
+            raise NotStorable(
+                f"{method}: name, key and value must be text of at most {NAME_LIMIT} characters, without NUL"
+            )
+    return str(texts[0]), texts[1], texts[2]
 
 
 def _by_value(values: Values) -> dict[str, Any]:

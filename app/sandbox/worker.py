@@ -1,8 +1,9 @@
 """The process in which one experiment's scripts run: it reads a frame on descriptor 3, runs it, writes one answer.
 
-It is forked from the zygote with everything imported and holds nothing of the server's. An item's limit of time is
-kept here by an interval timer that goes off again and again while the script runs, so that a script that catches
-the first alarm meets the next; what escapes that (a long loop in C) meets the server's deadline and SIGKILL.
+It is forked from the zygote with everything imported and holds nothing of the server's. The wall of time is here, and
+without it a script that loops would cost its whole worker and the calls beside it: an item's limit is kept by an
+interval timer that goes off again and again while the script runs, so that a script that catches the first alarm meets
+the next; what escapes that (a long loop in C) meets the server's deadline and SIGKILL.
 """
 
 from __future__ import annotations
@@ -12,24 +13,28 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
 
+from app.domain.experiment import SCRIPTS
 from app.sandbox.cleaning import NotStorable, cleaned_dict
+from app.sandbox.lint import faults
+from app.sandbox.measure import weight
 from app.sandbox.protocol import (
     BATCH_LIMIT,
     FRAME_LIMIT,
+    HEADER,
     ITEM_LIMIT,
+    ITEM_VALUES,
     ROW_LIMIT,
     Check,
     Checked,
     Done,
     Failed,
-    Fault,
     Item,
     Missed,
     PutOff,
@@ -41,6 +46,7 @@ from app.sandbox.protocol import (
 from app.sandbox.script import Call, Holdings, Miss, Self, execute
 
 CHANNEL = 3
+_LAST_LINE = 10**6
 _FILLS = {"get_context": "context", "get_action": "action", "get_reward": "reward"}
 
 
@@ -53,9 +59,10 @@ def serve() -> NoReturn:
     worker = _Worker()
     signal.signal(signal.SIGALRM, _alarm)
     while True:
-        request = decode_request(_read(int.from_bytes(_read(4), "big")))
-        answer = _check(request) if isinstance(request, Check) else worker.run(request)
-        _write(framed(answer))
+        size, number = HEADER.unpack(_read(HEADER.size))
+        request = decode_request(_read(size))
+        answer = encode(Checked(faults(request))) if isinstance(request, Check) else worker.run(request)
+        _write(framed(number, answer))
 
 
 class _Worker:
@@ -124,23 +131,29 @@ class _Worker:
             raise Miss
         field = _FILLS.get(request.script)
         result = cleaned_dict(getattr(seen, field), f"self.{field}") if field else {}
-        outcome = encode(
-            Done(item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched))
-        )
         if field and len(encode(result)) > ROW_LIMIT:
             raise NotStorable(f"self.{field} holds more than {ROW_LIMIT >> 10} KiB")
+        done = Done(item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched))
+        outcome = encode(done)
         if len(outcome) > ITEM_LIMIT:
             raise NotStorable(f"the script gives back more than {ITEM_LIMIT >> 20} MiB")
+        if weight(len(outcome), _parts(done)) > ITEM_VALUES:
+            raise NotStorable(f"the script gives back more than {ITEM_VALUES:,} values")
         return outcome
 
     def _failure(self, error: BaseException, request: Run, item: Item) -> Failed:
         if isinstance(error, TimeUp):
             return _too_long(request, item)
         script, line = _place(error, request.script)
-        sources = self.sources.get(request.exp_id, {})
-        lines = sources.get(script, "").splitlines()
+        lines = self.sources.get(request.exp_id, {}).get(script, "").splitlines()
         source = lines[line - 1].strip()[:500] if line and line <= len(lines) else None
         return Failed(item.number, script, _message(error), line, source, isinstance(error, MemoryError))
+
+
+def _parts(done: Done) -> Iterator[Any]:
+    yield from (done.result, done.logs, done.debug)
+    for write in done.writes:
+        yield None if write.theta is None else msgspec.msgpack.decode(write.theta)
 
 
 def _too_long(request: Run, item: Item) -> Failed:
@@ -153,17 +166,23 @@ def _message(error: BaseException) -> str:
         return str(error)[:500]
     if isinstance(error, MemoryError):
         return "MemoryError: the script needs more memory than sandbox.memory_mb allows"
-    name = str(type(error).__name__)[:80]
-    return f"{name}: {str(error)[:500]}".rstrip(": ").encode("utf-8", "replace").decode()
+    name = str(type.__getattribute__(type(error), "__name__"))[:80]
+    try:
+        said = str(error)[:500]
+    except TimeUp:
+        raise
+    except BaseException as second:  # the script's own class may do anything when it is asked what it says
+        said = f"its text cannot be had ({type(second).__qualname__[:80]})"
+    return f"{name}: {said}".rstrip(": ").encode("utf-8", "replace").decode()
 
 
 def _place(error: BaseException, script: str) -> tuple[str, int | None]:
     """The innermost line of a script that the error passed through."""
     place: tuple[str, int | None] = (script, None)
     for frame, line in traceback.walk_tb(error.__traceback__):
-        name = frame.f_code.co_filename
-        if name.startswith("<") and name.endswith(">") and " of " in name:
-            place = (name[1:-1].split(" of ")[0], line)
+        name = frame.f_code.co_filename.removeprefix("<").split(" of ")[0]
+        if name in SCRIPTS:
+            place = (name, min(line, _LAST_LINE))
     return place
 
 
@@ -173,31 +192,23 @@ def _compiled(exp_id: str, scripts: dict[str, str]) -> dict[str, CodeType]:
     }
 
 
-def _check(request: Check) -> bytes:
-    faults = []
-    for name, source in request.scripts.items():
-        try:
-            compile(source, name, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            faults.append(Fault(name, error.lineno or 1, error.offset or 1, str(error.msg)))
-        except (ValueError, MemoryError, RecursionError, OverflowError) as error:
-            faults.append(Fault(name, 1, 1, str(error) or "the script is too deeply nested to compile"))
-    return encode(Checked(faults))
-
-
 _armed = False
+_struck = False
 
 
 def _limited(attempt: Callable[[], tuple[bool, bytes]], seconds: float) -> tuple[bool, bytes]:
-    """Run ``attempt``; after ``seconds`` raise TimeUp in it every 20 ms until it has ended."""
-    global _armed
-    _armed = True
+    """Run ``attempt``; after ``seconds`` raise TimeUp in it every 20 ms until it has ended, and then here."""
+    global _armed, _struck
+    _armed, _struck = True, False
     signal.setitimer(signal.ITIMER_REAL, seconds, 0.02)
     try:
-        return attempt()
+        outcome = attempt()
     finally:
         _armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
+    if _struck:  # and was caught by the script
+        raise TimeUp
+    return outcome
 
 
 _OWN_FRAMES: tuple[CodeType, ...] = (_limited.__code__, _Worker._item.__code__)
@@ -205,7 +216,9 @@ _OWN_FRAMES: tuple[CodeType, ...] = (_limited.__code__, _Worker._item.__code__)
 
 def _alarm(number: int, frame: FrameType | None) -> None:
     # Never in this module's own bookkeeping: there the next alarm, or none, is soon enough.
+    global _struck
     if _armed and frame is not None and frame.f_code not in _OWN_FRAMES:
+        _struck = True
         raise TimeUp
 
 

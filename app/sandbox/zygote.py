@@ -12,15 +12,13 @@ import dataclasses
 import gc
 import os
 import socket
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
-from app.sandbox import worker
+from app.sandbox import surroundings, worker
 from app.sandbox.confinement import Layers, confine_worker, confine_zygote
 from app.sandbox.imports import preload
-
-_CONTROL = 3
 
 
 class Orders(msgspec.Struct):
@@ -41,26 +39,34 @@ def main(control_fd: int, orders: Orders) -> NoReturn:
     preload()
     gc.collect()
     layers = Layers(**orders.layers)
-    active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=control_fd)
-    control = socket.socket(fileno=_CONTROL)
-    socket.send_fds(control, [msgspec.json.encode(dataclasses.asdict(active) | {"safe": active.safe})], [])
+    surroundings.keep_only(control_fd)
+    control = socket.socket(fileno=surroundings.CHANNEL_FD)
+    try:
+        active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=surroundings.CHANNEL_FD)
+    except OSError as error:
+        _say(control, {"safe": False, "reason": str(error)})
+        os._exit(1)
+    _say(control, dataclasses.asdict(active) | {"safe": active.safe})
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
         if not message:
             os._exit(0)
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(control, descriptors[0], layers, orders.cpu_seconds)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become_worker(control, descriptors[0], layers, orders.cpu_seconds)
+            _introduce(control, pid)
+        except OSError as error:  # too many processes, no memory, or the worker is dead already
+            socket.send_fds(control, [f"no worker could be forked: {error}".encode()], [])
         os.close(descriptors[0])
-        _introduce(control, pid)
+
+
+def _say(control: socket.socket, message: dict[str, Any]) -> None:
+    socket.send_fds(control, [msgspec.json.encode(message)], [])
 
 
 def _introduce(control: socket.socket, pid: int) -> None:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:  # dead already, and buried by the kernel
-        socket.send_fds(control, [b"dead"], [])
-        return
+    pidfd = os.pidfd_open(pid)
     socket.send_fds(control, [str(pid).encode()], [pidfd])
     os.close(pidfd)
 

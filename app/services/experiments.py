@@ -97,17 +97,18 @@ class ExperimentService:
         draft = Draft(**{field.name: row[field.name] for field in dataclasses.fields(Draft)})
         return await self.replace(user, exp_id, draft, f"revision {number} restored")
 
-    async def check(self, scripts: dict[str, str]) -> list[Fault]:
-        """What is wrong with the scripts; nothing is stored."""
+    async def check(self, scripts: dict[str, str], *, lint: bool = True) -> list[Fault]:
+        """What is wrong with the scripts, without ``lint`` only what does not compile; nothing is stored."""
         for name, source in scripts.items():
             if name not in SCRIPTS:
                 raise InvalidParameter(name, f"there is no such script; expected {', '.join(SCRIPTS)}")
             if len(source) > SCRIPT_LIMIT:
                 raise InvalidParameter(name, f"a script may have {SCRIPT_LIMIT >> 10} KiB")
-        return await self._pool.check(scripts) if scripts else []
+        return await self._pool.check(scripts, lint=lint) if scripts else []
 
     async def _require_sound(self, draft: Draft) -> None:
-        faults = await self.check({name: source for name, source in draft.scripts.items() if source})
+        written = {name: source for name, source in draft.scripts.items() if source}
+        faults = await self.check(written, lint=False)
         if faults:
             raise InvalidScript(
                 [

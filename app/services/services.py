@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.config import Config
 from app.engine.engine import Engine
-from app.sandbox.channel import Zygote
+from app.sandbox.pool import Pool
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
@@ -21,7 +21,7 @@ class Services:
     config: Config
     store: Store
     engine: Engine
-    zygote: Zygote
+    pool: Pool
     accounts: Accounts
     experiments: ExperimentService
     statistics: Statistics

@@ -1,0 +1,70 @@
+"""Workers without any wall, for systems that have none: ``sandbox.unsafe`` on a loopback address, and a loud warning.
+
+A script is kept from nothing here but from the server's own memory. It is for trying things out on a laptop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+from functools import partial
+from typing import Any, NoReturn
+
+from app.sandbox.channel import Worker
+from app.sandbox.sources import ROOT
+
+_log = logging.getLogger("thetaloop")
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from app.sandbox.unsafe import serve; serve(int(sys.argv[2]))"
+
+
+class PlainProcesses:
+    """Each worker is an interpreter of its own that speaks the same protocol; ready in about half a second."""
+
+    def __init__(self) -> None:
+        self.active: dict[str, Any] = {"safe": False, "unsafe": True}
+
+    async def start(self) -> None:
+        """Say loudly what this means."""
+        _log.warning("SCRIPTS RUN WITHOUT ANY WALL (sandbox.unsafe): they may do whatever this account may do")
+
+    async def spawn(self) -> Worker:
+        """Start an interpreter."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.to_thread(_launch, theirs)
+        worker = Worker(process.pid, partial(_end, process))
+        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
+        return worker
+
+    async def stop(self) -> None:
+        """Nothing to end: the pool ends its workers, and those it lost end when their channels close."""
+
+
+def _launch(channel: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _BOOT, str(ROOT), str(channel.fileno())],
+        pass_fds=[channel.fileno()],
+        env={"OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def serve(channel: int) -> NoReturn:
+    """The entry point of such an interpreter."""
+    from app.sandbox import surroundings, worker
+    from app.sandbox.imports import preload
+
+    surroundings.keep_only(channel)
+    preload()
+    worker.serve()
