@@ -24,7 +24,8 @@ class BTS:
     Parameters
     ----------
     params
-        Theta: ``{i: theta of replicate i}``; or one theta, which all replicates start with; or ``{}``.
+        Theta: ``{i: theta of replicate i}``, taken in turn if their number isn't m; or one theta, which all replicates
+        start with; or ``{}``.
     update_method
         The class of the estimator, for example :class:`policies.lm.LM`.
     m
@@ -65,8 +66,8 @@ class BTS:
         self.param_noise = param_noise
         self.noisesd = noisesd
         stored = {str(i): theta for i, theta in (params or {}).items()}
-        if len(stored) == m and all(str(i) in stored for i in range(m)):
-            self.params: list[dict[str, Any]] = [dict(stored[str(i)]) for i in range(m)]
+        if stored and all(str(i) in stored for i in range(len(stored))):
+            self.params: list[dict[str, Any]] = [dict(stored[str(i % len(stored))]) for i in range(m)]
         else:
             self.params = [self._fresh(default_params if default_params is not None else params) for _ in range(m)]
 

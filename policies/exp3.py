@@ -53,6 +53,8 @@ class EXP3(Policy):
         name = str(arm)
         if propensity is None:
             propensity = self._floored(context)[self.names.index(name)]
+        if not propensity > 0.0:
+            raise ValueError(f"the propensity is {propensity!r} and must be above 0")
         weights = dict(self.theta.get("log_weights", {}))
         gain = self.gamma * finite(reward) / (propensity * len(self.arms))
         weights[name] = float(weights.get(name, 0.0)) + gain

@@ -7,6 +7,7 @@ densities can be computed to.
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import numpy as np
 import scipy.special as sc
@@ -60,7 +61,9 @@ class Scores(ABC):
         if contenders.sum() == 1:
             p[contenders] = 1.0
         else:
-            p[contenders] = type(self)(*(each[contenders] for each in self.parameters))._integrate(low, high)
+            few = copy(self)
+            few.parameters = tuple(each[contenders] for each in self.parameters)
+            p[contenders] = few._integrate(low, high)
         return [float(share) for share in p]
 
     def _integrate(self, low: float, high: float) -> Floats:
@@ -80,7 +83,7 @@ class Scores(ABC):
         # The distribution functions are integrals of what is at hand, and many times cheaper so than from scratch.
         mass = (density * half) @ WEIGHTS
         start = self.cdf(edges[:1]) + np.cumsum(mass, axis=1) - mass
-        cdf = np.maximum(start[:, :, None] + (density * half) @ PRIMITIVE.T, 1e-300)
+        cdf = np.maximum(start[:, :, None] + (density * half) @ PRIMITIVE.T, 1e-30)
         product = np.exp(np.log(cdf).sum(axis=0))
         return np.asarray(((density / cdf * product * half) @ WEIGHTS).sum(axis=1))
 
@@ -96,6 +99,16 @@ def panels(centre: Floats, scale: Floats, low: float, high: float) -> Floats:
         if point - edges[-1] >= gap:
             edges.append(point)
     return np.array([*edges, high])
+
+
+def standard(centre: Floats, scale: Floats) -> tuple[Floats, Floats]:
+    """Centres measured from the highest one, so that large ones keep their differences, in units of the largest scale.
+
+    A scale that is too small for a double to tell it from the distance between the centres is made as large as that.
+    """
+    centre = centre - centre.max()
+    unit = max(float(scale.max()), 1e-13 * float(np.abs(centre).max())) or 1.0
+    return centre / unit, np.maximum(scale / unit, 1e-13)
 
 
 class BetaScores(Scores):
@@ -125,11 +138,10 @@ class BetaScores(Scores):
 
 
 class NormalScores(Scores):
-    """Normal(mean, sd), measured from the highest mean so that large means keep their differences."""
+    """Normal(mean, sd)."""
 
     def __init__(self, mean: Floats, sd: Floats) -> None:
-        mean = mean - mean.max()
-        super().__init__(mean, np.maximum(sd, np.maximum(1e-13 * np.abs(mean).max(), 1e-150)))
+        super().__init__(*standard(mean, sd))
 
     def shape(self) -> tuple[Floats, Floats]:
         mean, sd = self.parameters
@@ -150,11 +162,10 @@ class NormalScores(Scores):
 
 
 class StudentScores(Scores):
-    """Student's t with location, scale and degrees of freedom, measured from the highest location."""
+    """Student's t with location, scale and degrees of freedom."""
 
     def __init__(self, mean: Floats, scale: Floats, df: Floats) -> None:
-        mean = mean - mean.max()
-        super().__init__(mean, np.maximum(scale, np.maximum(1e-13 * np.abs(mean).max(), 1e-150)), df)
+        super().__init__(*standard(mean, scale), df)
 
     def shape(self) -> tuple[Floats, Floats]:
         mean, scale, _ = self.parameters

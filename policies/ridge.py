@@ -73,6 +73,9 @@ def features(context: Any, names: list[str]) -> Floats:
     if isinstance(context, Mapping):
         by_name = {str(key): value for key, value in context.items()}
         if by_name and all(np.ndim(value) == 1 for value in by_name.values()):
+            missing = [name for name in names if name not in by_name]
+            if missing:
+                raise ValueError(f"the context has no features for the arms {missing}")
             return np.array([by_name[name] for name in names], dtype=float)
         context = [by_name[key] for key in sorted(by_name)]
     x = np.array(context, dtype=float)

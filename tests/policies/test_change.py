@@ -67,6 +67,13 @@ def test_a_huge_reward_leaves_nothing_behind_once_it_has_left_the_window():
     assert policy._recent()[0] == (10.0, pytest.approx(1.0, abs=1e-12))
 
 
+def test_a_smaller_window_takes_effect_at_once():
+    policy = SlidingWindowThompson({}, ["a", "b"], window=10)
+    for reward in (1.0, 1.0, 0.0, 0.0):
+        policy.update("a", reward)
+    assert SlidingWindowThompson(policy.get_dict(), ["a", "b"], window=3)._recent()[0] == (3.0, 1.0)
+
+
 def test_a_forgotten_arm_is_tried_again():
     ucb, window = DiscountedUCB({}, ["a", "b"], gamma=0.5), SlidingWindowUCB({}, ["a", "b"], window=5)
     for policy in (ucb, window):

@@ -191,6 +191,7 @@ def test_bootstrap_starts_from_noisy_defaults_or_from_one_theta():
     assert all(replicate["A"] == default["A"] for replicate in noisy.values())
     assert BTS({}, LM, m=3, default_params=default, param_noise=False).sample() == default
     assert BTS({"n": 2, "m": 0.5}, Mean, m=3).sample() == {"n": 2, "m": 0.5}
+    assert list(BTS(noisy, LM, m=7).get_dict().values())[5:] == [noisy["0"], noisy["1"]]
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -237,7 +238,7 @@ def test_inverses_of_regular_matrices_are_exact_beside_singular_ones():
     assert invert(np.stack([np.ones((2, 2)), regular]))[1] @ regular == pytest.approx(np.eye(2))
 
 
-@pytest.mark.parametrize("context", [[[1, 2], [3, 4]], [1.0, math.nan], "text", {"a": {"b": 1}}])
+@pytest.mark.parametrize("context", [[[1, 2], [3, 4]], [1.0, math.nan], "text", {"a": {"b": 1}}, {"a": [1.0]}])
 def test_a_context_that_is_no_list_of_numbers_is_refused(context):
     with pytest.raises((ValueError, TypeError)):
         features(context, ["a", "b"])
