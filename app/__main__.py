@@ -1,4 +1,4 @@
-"""The command line: ``thetaloop serve``, ``demo`` and ``user ...``.
+"""The command line: ``thetaloop serve``, ``demo``, ``check`` and ``user ...``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
@@ -17,8 +17,10 @@ from typing import Any
 
 from app import demo
 from app.config import Config, load
+from app.domain.experiment import SCRIPTS
 from app.errors import ThetaloopError
-from app.server import listening, opened_store, running_services
+from app.sandbox.protocol import Fault
+from app.server import listening, opened_store, running_pool, running_services
 from app.services.accounts import Accounts
 
 
@@ -61,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--port", type=_port, help="TCP port; 0 picks a free one (setting server.port)")
         sub.add_argument("--address", help="address to listen on (setting server.address)")
         sub.set_defaults(command=command)
+    summary = "look for mistakes in the four scripts of a folder, without running them"
+    check = commands.add_parser("check", help=summary, description=summary, parents=[common])
+    check.add_argument("folder", type=_folder, metavar="FOLDER", help="holds get_context.py, get_action.py and so on")
+    check.set_defaults(command=_check)
     _add_user_commands(commands, common)
     return parser
 
@@ -82,6 +88,12 @@ def _add_user_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         if name == "add":
             sub.add_argument("--admin", action="store_true", help="may add and remove others")
         sub.set_defaults(command=action)
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return Path(text)
 
 
 def _port(text: str) -> int:
@@ -112,6 +124,31 @@ async def _run(config: Config, announce: Callable[..., Awaitable[str]] | None) -
             if text:
                 print(text, flush=True)
             await stop.wait()
+
+
+async def _check(config: Config, options: argparse.Namespace) -> int:
+    """Print each mistake with its place; 1 if there is an error among them."""
+    scripts, found = _read_scripts(options.folder)
+    async with running_pool(config) as pool:
+        found += await pool.check(scripts, lint=True) if scripts else []
+    for fault in sorted(found, key=lambda fault: SCRIPTS.index(fault.script)):
+        path = options.folder / f"{fault.script}.py"
+        print(f"{path}:{fault.line}:{fault.column}: {fault.severity}: {fault.message}")
+    return 1 if any(fault.severity == "error" for fault in found) else 0
+
+
+def _read_scripts(folder: Path) -> tuple[dict[str, str], list[Fault]]:
+    """The scripts, and what keeps them from being read."""
+    scripts: dict[str, str] = {}
+    faults: list[Fault] = []
+    for name in SCRIPTS:
+        try:
+            scripts[name] = (folder / f"{name}.py").read_text(encoding="utf-8")
+        except OSError as error:
+            faults.append(Fault(name, 1, 1, f"cannot be read: {error.strerror}; a script that does nothing is empty"))
+        except UnicodeDecodeError:
+            faults.append(Fault(name, 1, 1, "cannot be read: it is not UTF-8"))
+    return scripts, faults
 
 
 async def _user_add(config: Config, options: argparse.Namespace) -> int:
