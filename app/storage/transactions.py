@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pymongo import errors
+from pymongo import ReadPreference, errors
 from pymongo.read_concern import ReadConcern
 
 from app.errors import OutcomeUnknown, StoreUnavailable
@@ -41,7 +41,9 @@ class Transactions:
         (of ``time.monotonic``), ``StoreUnavailable`` if MongoDB went away before the commit was sent.
         """
         async with self._places, await self._session() as session:
-            session.start_transaction(read_concern=_SNAPSHOT, write_concern=DURABLE)
+            session.start_transaction(
+                read_concern=_SNAPSHOT, write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
+            )
             try:
                 await body(session)
             except BaseException as error:
