@@ -20,6 +20,7 @@ class Answer:
 
     status: int
     content: bytes
+    seconds: float = 0.0
 
     @property
     def json(self) -> Any:
@@ -85,11 +86,13 @@ async def _connected(host: str | None, port: int | None) -> tuple[asyncio.Stream
 
 
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> Answer:
+    started = asyncio.get_running_loop().time()
     writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-    return Answer(status, await reader.readexactly(length))
+    content = await reader.readexactly(length)
+    return Answer(status, content, asyncio.get_running_loop().time() - started)
 
 
 def hammer(urls: Sequence[str], paths: Sequence[str], clients: int = 64) -> list[Answer]:
