@@ -11,7 +11,7 @@ from typing import Any
 class ThetaloopError(Exception):
     """The base of every error that a user may see; ``message`` is a whole sentence, ``detail`` is for programs."""
 
-    def __init__(self, message: str, **detail: Any) -> None:
+    def __init__(self, message: str, /, **detail: Any) -> None:
         super().__init__(message)
         self.message = message
         self.detail = detail
