@@ -5,6 +5,7 @@
 ``server``        one running server for the module, on a database of its own
 ``researcher``    somebody signed in at ``server``, with a fresh account for each test
 ``other``         the same for somebody else
+``alone``         a database for this test only, for servers that must lead its jobs
 ``own_mongo``     a mongod for one test alone, to stop, kill and start again
 ``database``      the module's database, through pymongo, to look at and to tamper with
 
@@ -73,6 +74,14 @@ def start(mongo: str, database_name: str, tmp_path: Path) -> Iterator[Callable[.
             orphan = EmbeddedMongo(one.folder)
             orphan.acquire()
             orphan.release()
+
+
+@pytest.fixture
+def alone(mongo: str) -> Iterator[Database[dict[str, Any]]]:
+    name = f"test_{secrets.token_hex(4)}"
+    with MongoClient[dict[str, Any]](mongo, tz_aware=True) as client:
+        yield client[name]
+        client.drop_database(name)
 
 
 @pytest.fixture

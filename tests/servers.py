@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -117,6 +119,13 @@ class Server:
         """The process id of its private mongod."""
         return int((self.folder / "mongodb" / "db" / "mongod.lock").read_text())
 
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait for what the server does by itself."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.errors()
+            time.sleep(0.02)
+
     def errors(self) -> str:
         """What it wrote to standard error."""
         return (self.folder / "server.log").read_text()
@@ -213,9 +222,27 @@ class Experiment:
         """Edit it."""
         return self.http.put(f"/exp/{self.id}", json={"name": f"experiment {self.id}", **properties})
 
+    def post(self, call: str, *path: str, **parameters: Any) -> httpx.Response:
+        """Call getaction or setreward, or their batches, by POST."""
+        return self.http.post("/".join(["", call, self.id, *path]), json={"key": self.key, **parameters})
+
     def theta(self, **parameters: Any) -> Any:
         """What it has learned."""
         return self.http.get(f"/stats/{self.id}/currenttheta", params=parameters).json()
+
+    def stats(self, path: str, **parameters: Any) -> Any:
+        """A list of its statistics."""
+        answer = self.http.get(f"/stats/{self.id}/{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def wait_for(self, path: str, rows: int = 1, seconds: float = 30) -> Any:
+        """The same, once it has so many rows: for what is written after the answer."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.stats(path)) < rows:
+            assert time.monotonic() < deadline, f"{path} still has {len(found)} rows"
+            time.sleep(0.02)
+        return found
 
     def summary(self) -> Any:
         """Its counts."""
