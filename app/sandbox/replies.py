@@ -17,7 +17,7 @@ from msgspec import Meta, Raw
 
 from app.domain.experiment import SCRIPTS
 from app.domain.values import fault
-from app.sandbox.measure import weight
+from app.sandbox.measure import values_in, weight
 from app.sandbox.protocol import (
     BATCH_LIMIT,
     ITEM_LIMIT,
@@ -120,9 +120,16 @@ def _outcome(raw: Raw, item: Item, known: Collection[str]) -> tuple[Outcome | Mi
 def _done(raw: _Done, known: Collection[str], length: int) -> tuple[Done, int]:
     _require(known, {*raw.touched, *(write.exp_id for write in raw.writes)})
     result, logs, debug = _row(raw.result), [_row(row) for row in raw.logs], [_value(each) for each in raw.debug]
-    thetas = [_theta(write) for write in raw.writes]
+    values = weight(length, [result, logs, debug])
+    for write in raw.writes:
+        # Counted one by one, and none is kept: all of them together could fill the memory.
+        theta = _theta(write)
+        if length > ITEM_VALUES:
+            values += values_in(theta)
+            if values > ITEM_VALUES:
+                raise Forged("it gave back too many values")
+        _require_storable(theta, finite=False)
     writes = [Entry(write.exp_id, write.name, write.key, write.value, write.theta) for write in raw.writes]
-    values = weight(length, [result, logs, debug, thetas])
     return Done(raw.number, result, writes, logs, debug, raw.touched), values
 
 
@@ -154,7 +161,6 @@ def _theta(write: _Entry) -> Any:
     theta = _decode_value(write.theta)
     if type(theta) is not dict:
         raise Forged("a theta is not a dict")
-    _require_storable(theta, finite=False)
     return theta
 
 

@@ -1,7 +1,8 @@
 """What a hostile script may try, as scripts. Each puts what it won into ``self.action["got"]``, or has an effect.
 
-The targets come in the context: ``file`` (holds a secret), ``folder`` (all may write to it), ``port`` (somebody listens),
-``victim`` (a process of the same user as the workers), ``server`` (its process), ``bystander`` (another experiment).
+The targets come in the context: ``file`` (holds a secret), ``folder`` (all may write to it), ``port`` (somebody
+listens), ``victim`` (a process of the same user as the workers), ``server`` (its process), ``bystander`` (another
+experiment).
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ TIME = {
         "class Endless(Exception):\n    def __str__(self):\n        while True:\n            pass\nraise Endless"
     ),
     "late_answer": (
-        "try:\n    while True:\n        pass\nexcept BaseException:\n    self.action['got'] = 'a success after the time was up'"
+        "try:\n    while True:\n        pass\nexcept BaseException:\n    self.action['got'] = 'a success after the end'"
     ),
 }
 MEMORY = {
@@ -191,6 +192,79 @@ RETURNS = {
     "odd_experiment": "Experiment('\\ud800')",
     "many_rows": "while True:\n    self.log_data({})",
     "many_thetas": "n = 0\nwhile True:\n    n += 1\n    self.set_theta({}, 'k', n)",
+}
+# What a script needs to speak for its worker: the number of the frame, and the way it is answered.
+FORGER = """\
+frame = sys._getframe()
+while frame.f_code.co_name != 'serve':
+    frame = frame.f_back
+number = frame.f_locals['number']
+protocol, worker = modules['app.sandbox.protocol'], modules['app.sandbox.worker']
+pack, victim = protocol.encode, at['bystander']
+def answer(*outcomes, number=number):
+    worker._write(protocol.framed(number, pack(['Reply', list(outcomes)])))
+def done(result={}, writes=[], logs=[], debug=[], touched=[]):
+    return ['Done', 0, result, writes, logs, debug, touched]
+def leak():
+    self.action['frame'] = str(os.read(3, 2**20))
+    answer(done(self.action), number=number + 1)
+raw = modules['msgspec'].Raw
+own = self.exp_id
+"""
+CHANNEL = {
+    "foreign_theta_written": (
+        "answer(done({'x': 1}, [[victim, '_theta', 'arm', 'a', pack({'n': 10**6})]], [], [], [victim]))"
+    ),
+    "foreign_theta_deleted": "answer(done({'x': 1}, [[victim, '_theta', 'arm', '%s', None]]))",
+    "foreign_head_touched": "answer(done({'x': 1}, touched=[victim, own]))",
+    "unknown_experiment": "answer(done({'x': 1}, [['nobody', '_theta', 'arm', 'a', pack({})]]))",
+    "foreign_theta_read": "answer(['Missed', 0, [[victim, '_theta', 'arm', '%s']], [], []])\nleak()",
+    "foreign_range_read": "answer(['Missed', 0, [], [[victim, '_theta', None]], []])\nleak()",
+    "foreign_program_read": "answer(['Missed', 0, [], [], [victim]])\nleak()",
+    "theta_not_a_dict": "answer(done({}, [[own, '_theta', 'a', 'b', pack([1])]]))",
+    "theta_not_messagepack": "answer(done({}, [[own, '_theta', 'a', 'b', b'\\xc1']]))",
+    "theta_of_extensions": "answer(done({}, [[own, '_theta', 'a', 'b', b'\\x81\\xa1a\\xd4\\x05\\x00']]))",
+    "theta_with_a_date": "answer(done({}, [[own, '_theta', 'a', 'b', b'\\x81\\xa1a\\xd6\\xff\\0\\0\\0\\0']]))",
+    "theta_with_an_operator": "answer(done({}, [[own, '_theta', 'a', 'b', pack({'$set': 1})]]))",
+    "theta_with_odd_keys": "answer(done({}, [[own, '_theta', 'a', 'b', pack({1: 1})]]))",
+    "theta_with_odd_name": "answer(done({}, [[own, '_theta', 'a\\0', 'b', pack({})]]))",
+    "theta_too_large": "answer(done({}, [[own, '_theta', 'a', 'b', pack({'x': 'x' * 5 * 2**20})]]))",
+    "row_too_large": "answer(done({'x': 'x' * 300_000}))",
+    "row_too_deep": "answer(done({'x': raw(b'\\x91' * 100_000 + b'\\xc0')}))",
+    "row_not_finite": "answer(done({'x': 1e308 * 10}))",
+    "row_with_large_numbers": "answer(done({'x': 2**64 - 1}))",
+    "row_with_lists_as_keys": "answer(done(raw(b'\\x81\\x91\\x01\\x01')))",
+    "logs_not_dicts": "answer(done({}, logs=[1]))",
+    "tiny_values": "answer(done(raw(b'\\x81\\xa1x\\xdd\\x00\\x60\\x00\\x00' + b'\\x80' * 0x600000)))",
+    "tiny_logs": "answer(done({}, logs=raw(b'\\xdd\\x00\\x70\\x00\\x00' + b'\\x80' * 0x700000)))",
+    "tiny_thetas": "answer(done({}, [[own, '_theta', 'a', str(i), pack({'x': [[]] * 60_000})] for i in range(100)]))",
+    "tiny_outcomes": (
+        "worker._write(protocol.framed(number, b'\\x92\\xa5Reply\\xdd\\x00\\x70\\x00\\x00' + b'\\xc0' * 0x700000))"
+    ),
+    "tiny_misses": "answer(['Missed', 0, [], [], ['x']  * 1_000_000])",
+    "long_error": "answer(['Failed', 0, 'get_action', 'x' * 10**6, None, None, False])",
+    "odd_line": "answer(['Failed', 0, 'get_action', 'x', 2**63, None, False])",
+    "odd_script": "answer(['Failed', 0, 'x' * 100, 'x', 1, None, False])",
+    "put_off_for_ever": "answer(['PutOff', 0])",
+    "missed_for_ever": (
+        "while True:\n    answer(['Missed', 0, [], [], []], number=number)\n    number += 1\n    os.read(3, 2**20)"
+    ),
+    "another_item": "answer(['PutOff', 1])",
+    "two_items": "answer(done(), done())",
+    "no_item": "answer()",
+    "another_frame": "answer(done(), number=number + 1)",
+    "checked": "worker._write(protocol.framed(number, pack(['Checked', []])))",
+    "twice": "answer(done({'x': 1}))\nanswer(done({'x': 2}))",
+    "twice_at_once": "frame = protocol.framed(number, pack(['Reply', [done()]]))\nworker._write(frame + frame)",
+    "flood": "while True:\n    worker._write(bytes(2**20))",
+    "garbage": "worker._write(bytes(range(256)))",
+    "endless_length": "worker._write(b'\\xff' * 4 + number.to_bytes(4, 'big') + b'x' * 100)",
+    "not_messagepack": "worker._write(protocol.framed(number, b'\\xc1'))",
+    "half_an_answer": "worker._write(protocol.framed(number, bytes(1000))[:500])\nmodules['time'].sleep(3600)",
+    "slow": (
+        "for byte in protocol.framed(number, bytes(1000)):\n    worker._write(bytes([byte]))\n    "
+        "modules['time'].sleep(0.1)"
+    ),
 }
 GROUPS = {
     "files": FILES,
@@ -286,6 +360,11 @@ def system_call(name: str) -> str:
         f"if libc.syscall(ctypes.c_long({number}), *arguments) != -1:\n    got('done')\n"
         "self.action['errno'] = ctypes.get_errno()"
     )
+
+
+def forgery(name: str) -> str:
+    """A script that answers in its worker's place, and keeps the worker from answering as well."""
+    return f"signal.setitimer(signal.ITIMER_REAL, 0)\n{FORGER}{CHANNEL[name]}\nos._exit(0)"
 
 
 def scripts(attack: str) -> dict[str, str]:
