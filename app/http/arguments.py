@@ -11,6 +11,7 @@ from app.errors import InvalidParameter
 
 ROW_BYTES = 256 * 2**10
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def json_value(parameter: str, text: str | bytes) -> Any:
@@ -34,6 +35,8 @@ def json_object(parameter: str, value: Any) -> dict[str, Any]:
     problem = fault(value)
     if problem:
         raise InvalidParameter(parameter, f"cannot be stored: {problem}")
+    if len(_encode(value)) > ROW_BYTES:
+        raise InvalidParameter(parameter, f"expected at most {ROW_BYTES >> 10} KiB")
     return value
 
 

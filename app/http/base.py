@@ -67,7 +67,7 @@ class JsonHandler(RequestHandler):
             self.set_header("Access-Control-Allow-Credentials", "true")
             self.add_header("Vary", "Origin")
             return
-        foreign = origin is not None and urlsplit(origin).netloc != self.request.host
+        foreign = origin is not None and _host_of(origin) != self.request.host
         cross_site = self.request.headers.get("Sec-Fetch-Site") == "cross-site"
         if (foreign or cross_site) and self.get_cookie(COOKIE) is not None:
             raise ForeignOrigin(origin or "another site")
@@ -131,6 +131,14 @@ class JsonHandler(RequestHandler):
                 _log.warning("%s %s: %s", self.request.method, self.request.path, value)
         elif not isinstance(value, HTTPError):
             _log.error("%s %s failed", self.request.method, self.request.path, exc_info=(typ, value, tb))
+
+
+def _host_of(origin: str) -> str:
+    """The host and port of an origin; nothing for what is no origin."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 class NotFoundHandler(JsonHandler):

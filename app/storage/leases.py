@@ -35,7 +35,8 @@ class Leases(Storage):
     async def now(self) -> datetime:
         """MongoDB's time."""
         hello = await self.db.command("hello")
-        return hello["localTime"]  # type: ignore[no-any-return]
+        # Answers to commands are decoded without the client's tz_aware.
+        return hello["localTime"].replace(tzinfo=UTC)  # type: ignore[no-any-return]
 
     async def last(self, name: str) -> datetime | None:
         """When something was last done, as ``done`` noted it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -84,9 +85,10 @@ def _natural(name: str, value: Any) -> Any:
 
 def _number(value: str) -> Any:
     try:
-        return float(value) if value.strip() else 0
+        hours = float(value) if value.strip() else 0
     except ValueError:
         return value
+    return hours if math.isfinite(hours) else value
 
 
 def _literal(value: str) -> Any:
