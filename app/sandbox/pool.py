@@ -79,8 +79,7 @@ class Pool:
                 await task
         for key in list(self._workers):
             self._retire(key)
-        while self._spares:
-            self._spares.pop().kill()
+        self.distrust_spares()
         await self._source.stop()
 
     @asynccontextmanager
@@ -115,6 +114,12 @@ class Pool:
         if key not in self._leased:
             self._retire(key)
             self._wake()
+
+    def distrust_spares(self) -> None:
+        """End the spare workers: whatever ended another from outside may have ended them as well, unnoticed so far."""
+        while self._spares:
+            self._spares.pop().kill()
+        self._wake()
 
     async def _fresh(self, key: Hashable) -> Worker:
         self._retire(key)

@@ -52,9 +52,9 @@ class Zygote:
     ``layers`` takes walls down; it is for tests, and no setting names it.
     """
 
-    def __init__(self, memory_mb: int, layers: dict[str, bool] | None = None) -> None:
+    def __init__(self, memory_mb: int, layers: dict[str, bool] | None = None, cpu_seconds: int = _CPU_SECONDS) -> None:
         self.active: dict[str, Any] = {"safe": False}
-        self._orders = {"memory_mb": memory_mb, "cpu_seconds": _CPU_SECONDS, "layers": layers or {}}
+        self._orders = {"memory_mb": memory_mb, "cpu_seconds": cpu_seconds, "layers": layers or {}}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._turn = asyncio.Lock()

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ MARK = "bystander-mark"
 class Surroundings:
     """All that attacks aim at, and whether it is as it was."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
+        # Not pytest's own folder, which other accounts cannot reach.
+        self.temporary = tempfile.TemporaryDirectory()
+        folder = Path(self.temporary.name)
         folder.chmod(0o777)
         self.folder = folder / "all-may-write"
         self.folder.mkdir()
@@ -58,6 +62,7 @@ class Surroundings:
         assert self.victim.stdin is not None
         self.victim.stdin.close()
         self.victim.wait(PATIENCE)
+        self.temporary.cleanup()
 
     @property
     def context(self) -> dict[str, Any]:

@@ -18,8 +18,8 @@ CASES = [(group, name) for group, attacks in GROUPS.items() for name in attacks]
 
 
 @pytest.fixture(scope="module")
-def surroundings(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
-    with Surroundings(server, tmp_path_factory.mktemp("targets")) as around:
+def surroundings(server: Server) -> Iterator[Surroundings]:
+    with Surroundings(server) as around:
         yield around
 
 
@@ -75,12 +75,12 @@ def test_a_dangerous_system_call_is_refused(name: str, attacker: Researcher, sur
         ("time", "loop_in_c", None, "get_action ran longer than 0.5 s and had to be killed"),
         ("time", "late_answer", None, "get_action ran longer than 0.5 s"),
         ("exits", "os_exit", None, "get_action ended the process it ran in, or used up its memory"),
-        ("exits", "system_exit", 14, "SystemExit: 0"),
-        ("memory", "zeros", 14, "MemoryError: the script needs more memory than sandbox.memory_mb allows"),
+        ("exits", "system_exit", 15, "SystemExit: 0"),
+        ("memory", "zeros", 15, "MemoryError: the script needs more memory than sandbox.memory_mb allows"),
         ("returns", "nan", None, "self.action: x is not a finite number"),
         ("returns", "object", None, "self.action['x'] is an object, which JSON does not have"),
-        ("returns", "many_rows", 15, "log_data: a call may log 1,000 rows"),
-        ("returns", "evil_message", 17, "Evil: its text cannot be had (SystemExit)"),
+        ("returns", "many_rows", 16, "log_data: a call may log 1,000 rows"),
+        ("returns", "evil_message", 18, "Evil: its text cannot be had (SystemExit)"),
     ],
 )
 def test_the_owner_is_told_in_words_what_happened(

@@ -22,8 +22,8 @@ MEMORY_MB = 300
 
 
 @pytest.fixture(scope="module")
-def surroundings(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
-    with Surroundings(server, tmp_path_factory.mktemp("targets")) as around:
+def surroundings(server: Server) -> Iterator[Surroundings]:
+    with Surroundings(server) as around:
         yield around
 
 
