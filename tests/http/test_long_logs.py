@@ -14,13 +14,20 @@ import pytest
 from pymongo.database import Database
 
 from app.domain.ids import new_id
-from tests.servers import COUNTING, Experiment, Researcher, Server
+from tests.servers import COUNTING, Experiment, Server, settings_for
 
 ROWS = 300_000
 MEGABYTE = 2**20
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(mongo: str, database_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = settings_for(mongo, database_name) | {"jobs.fold_seconds": 1}
+    with Server(tmp_path_factory.mktemp("data"), settings) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +41,8 @@ def experiment(server: Server, database: Database[dict[str, Any]]) -> Iterator[E
             database.rewards.insert_many([reward(made.id, number) for number in numbers], ordered=False)
             database.logs.insert_many([log(made.id, number) for number in numbers], ordered=False)
         database.heads.update_one({"_id": made.id}, {"$set": {"seq": ROWS, "rewards": ROWS}})
+        # These rows are dated long before they were inserted, which no server does: what was counted meanwhile is off.
+        database.counters.delete_one({"_id": made.id})
         yield made
 
 
@@ -69,7 +78,7 @@ def test_a_whole_log_streams_in_constant_memory(server: Server, experiment: Expe
             if number % 100 == 0:
                 highest = max(highest, resident(server))
     assert lines == ROWS
-    assert size > 50 * MEGABYTE
+    assert size > 40 * MEGABYTE
     assert highest - before < 40
 
 
@@ -134,11 +143,9 @@ def cursor(path: str) -> str:
     return str(ROWS // 2) if path == "rewardlog" else f"{middle}-{'f' * 32}"
 
 
-def test_counting_does_not_get_slower_with_the_log(
-    server: Server, database: Database[dict[str, Any]], experiment: Experiment, researcher: Researcher
+def test_counts_are_folded_and_stay_exact(
+    server: Server, database: Database[dict[str, Any]], experiment: Experiment
 ) -> None:
-    folded = researcher.create(**COUNTING)
-    assert folded.summary()["get_action_calls"] == 0
     server.wait_until(lambda: database.counters.count_documents({"_id": experiment.id}) == 1, seconds=120)
     stored = database.counters.find_one({"_id": experiment.id})
     assert stored is not None
