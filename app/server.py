@@ -22,6 +22,7 @@ from app.engine.limits import Limits
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
+from app.http.under_way import UnderWay
 from app.jobs.jobs import Jobs
 from app.jobs.times import Times
 from app.ops import health
@@ -153,8 +154,9 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
 async def listening(services: Services) -> AsyncIterator[str]:
     """The HTTP server; yields its URL. On leaving, calls under way are answered first."""
     config = services.config
+    under_way = UnderWay()
     server = HTTPServer(
-        _application(services, await _cookie_secret(services)),
+        _application(services, await _cookie_secret(services), under_way),
         xheaders=config["http.xheaders"],
         max_header_size=_HEADER_BYTES,
         max_body_size=config["http.max_body_mb"] * 2**20,
@@ -173,17 +175,19 @@ async def listening(services: Services) -> AsyncIterator[str]:
         server.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
+                await under_way.close()
                 await services.engine.close()
                 await server.close_all_connections()
 
 
-def _application(services: Services, cookie_secret: str) -> Application:
+def _application(services: Services, cookie_secret: str, under_way: UnderWay) -> Application:
     routes = [*health.ROUTES, *(route for name in services.config["http.dialects"] for route in _dialect(name).routes)]
     return Application(
         [(pattern, handler, {"services": services}) for pattern, handler in routes],
         default_handler_class=NotFoundHandler,
         default_handler_args={"services": services},
         cookie_secret=cookie_secret,
+        under_way=under_way,
         log_function=lambda handler: None,
     )
 

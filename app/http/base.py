@@ -10,9 +10,10 @@ import msgspec
 from tornado.web import HTTPError, RequestHandler
 
 from app.domain.user import User
-from app.errors import ForeignOrigin, ThetaloopError
+from app.errors import ForeignOrigin, Overloaded, ThetaloopError
 from app.http.arguments import json_value
 from app.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from app.http.under_way import UnderWay
 from app.services.accounts import SESSION_LIFETIME
 from app.services.services import Services
 
@@ -43,6 +44,18 @@ class JsonHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Say which pages may read the answer, and refuse those that may not even ask."""
+        self._admit_page()
+        under_way: UnderWay = self.settings["under_way"]
+        if under_way.closing:
+            self.set_header("Connection", "close")
+            raise Overloaded()
+        under_way.begin(self)
+
+    def on_finish(self) -> None:
+        """The answer is on its way."""
+        self.settings["under_way"].end(self)
+
+    def _admit_page(self) -> None:
         if self.public:
             self.set_header("Access-Control-Allow-Origin", "*")
         else:
@@ -120,7 +133,7 @@ class JsonHandler(RequestHandler):
     def _restore_cors(self) -> None:
         """An error clears the headers; a page must still be able to read it."""
         try:
-            JsonHandler.prepare(self)
+            self._admit_page()
         except ForeignOrigin:
             pass
 
