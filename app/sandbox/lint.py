@@ -16,7 +16,7 @@ from app.sandbox.imports import SCRIPT_BUILTINS, offered, refusal
 from app.sandbox.protocol import FAULTS, Check, Fault
 from app.sandbox.script import MODULES, OWN_NAMES
 
-_GIVEN = {*SCRIPT_BUILTINS, *MODULES, *OWN_NAMES}
+_GIVEN = {*SCRIPT_BUILTINS, *MODULES, *OWN_NAMES, "__class__"}
 # Whoever uses one of these may define any name, and fill any dict.
 _ANYTHING = {"exec", "eval", "globals", "vars", "locals"}
 _LONGEST = 1_000

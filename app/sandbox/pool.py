@@ -51,6 +51,7 @@ class Pool:
         self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
         self._spares: deque[Worker] = deque()
         self._reserved = 0  # places of workers that are being started or handed over
+        self._forking = False  # whether one of these places is of a spare worker, for whoever comes first
         self._waiting: deque[asyncio.Future[Worker | None]] = deque()
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -135,7 +136,7 @@ class Pool:
     async def _spare_or_place(self) -> Worker | None:
         """Reserve a place, by order of arrival; with it comes a spare worker if there is one."""
         if not self._waiting:
-            if self._full and not self._spares:
+            if self._full and not self._spares and not self._forking:
                 self._retire(next((key for key in self._workers if key not in self._leased), None))
             if self._spares or not self._full:
                 return self._reserve()
@@ -193,12 +194,14 @@ class Pool:
             self._wanted.clear()
             while len(self._spares) < _SPARES and not self._full:
                 self._reserved += 1
+                self._forking = True
                 try:
                     self._spares.append(await self._source.spawn())
                 except SandboxUnavailable:
                     break  # whoever needs a worker will be told
                 finally:
                     self._reserved -= 1
+                    self._forking = False
                     self._serve_waiting()
 
     async def _tend(self) -> None:
