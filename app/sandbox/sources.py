@@ -97,7 +97,10 @@ class Zygote:
         await self._stop()
         if self._refused is not None and time.monotonic() < self._retry_at:
             raise self._refused
-        self._control = self._launch()
+        try:
+            self._control = self._launch()
+        except OSError as error:  # not a Linux
+            await self._refuse(_why({"reason": str(error)}), float("inf"))
         try:
             message, _ = await _receive(self._control, _START_SECONDS)
         except (OSError, TimeoutError):
