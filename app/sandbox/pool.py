@@ -1,6 +1,7 @@
 """Workers for experiments: at most so many processes, each serving one experiment and never another.
 
-A worker is leased for one batch. A few are forked ahead, so that the first call of an experiment does not wait for
+The wall between experiments: a script can leave something behind in the modules of its worker, and without this one
+the next experiment would find it. A worker is leased for one batch. A few are forked ahead, so that the first call of an experiment does not wait for
 one. Where more experiments are active than there may be workers, those that wait are served in the order in which
 they came: the least recently used idle worker makes room.
 """
@@ -32,6 +33,7 @@ _IDLE_SECONDS = 300.0
 _TENDING_SECONDS = 5.0
 _CHECK_SECONDS = 5.0
 _DISPENSABLE = ("landlock", "namespaces", "empty_root", "privileges")
+_TOO_MUCH = "one of the scripts cannot be compiled: it takes too much time or memory"
 _log = logging.getLogger("thetaloop")
 
 
@@ -105,7 +107,7 @@ class Pool:
             try:
                 answer = decode_reply(await worker.request(encode(Check(scripts, lint)), _CHECK_SECONDS))
             except (WorkerLost, msgspec.MsgspecError):
-                return [Fault(next(iter(scripts)), 1, 1, "one of the scripts cannot be compiled: it is far too nested")]
+                return [Fault(next(iter(scripts)), 1, 1, _TOO_MUCH)]
             finally:
                 worker.kill()
             return answer.faults if isinstance(answer, Checked) else []
