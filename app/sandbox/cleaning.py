@@ -1,7 +1,8 @@
 """From what a script left behind to plain JSON values, inside the worker.
 
 numpy's scalars and arrays become numbers and lists, tuples lists, whole-number keys text; anything else that JSON
-does not have is an error that names where it was found.
+does not have is an error that names where it was found. It is for honest scripts: without it their mistakes would come
+back as answers that ``replies`` refuses, without a word on where the mistake is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Workers for experiments: at most so many processes, each serving one experiment and never another.
 
 The wall between experiments: a script can leave something behind in the modules of its worker, and without this one
-the next experiment would find it. A worker is leased for one batch. A few are forked ahead, so that the first call of an experiment does not wait for
+the next experiment would find it.
+
+A worker is leased for one batch. A few are forked ahead, so that the first call of an experiment does not wait for
 one. Where more experiments are active than there may be workers, those that wait are served in the order in which
 they came: the least recently used idle worker makes room.
 """

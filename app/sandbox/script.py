@@ -1,4 +1,8 @@
-"""What a script sees: ``self`` and ``Experiment``, over the layers of theta that the worker holds."""
+"""What a script sees: ``self`` and ``Experiment``, over the layers of theta that the worker holds.
+
+What a call writes stays in layers of its own until it has ended well: without them a script that raises half-way would
+leave half of its effects behind.
+"""
 
 from __future__ import annotations
 

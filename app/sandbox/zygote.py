@@ -1,9 +1,11 @@
 """The process from which workers are forked: it imports everything once, so that a worker is ready in milliseconds.
 
 The wall between a worker's memory and the server's: it is started by exec with an empty environment and one socket, so
-it inherits no memory, secret or descriptor. A worker forked from the server itself would hold all its secrets. It is single-threaded and speaks one sentence: a request that carries a socket is
-answered with the worker's process id and a descriptor of that process. After it has put up its walls
-(``confinement``) it says which ones stand, and forks nothing unless the test of the walls passed.
+it inherits no memory, secret or descriptor. A worker forked from the server itself would hold all its secrets.
+
+It is single-threaded and speaks one sentence: a request that carries a socket is answered with the worker's process
+id and a descriptor of that process. After it has put up its walls (``confinement``) it says which ones stand, and forks
+nothing unless the test of the walls passed.
 """
 
 from __future__ import annotations
