@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import pymongo
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReadPreference, WriteConcern, errors, monitoring
 from pymongo.read_concern import ReadConcern
@@ -24,6 +26,19 @@ MAJORITY = ReadConcern("majority")
 _OPERATION_MS = 5_000
 
 Document = dict[str, Any]
+
+
+class _PlainInt(TypeDecoder):
+    """Integers of more than 32 bits come as a class of BSON's own, which nothing else can encode."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: Any) -> int:
+        """As Python's own."""
+        return int(value)
+
+
+_PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, type_registry=TypeRegistry([_PlainInt()]))
 
 
 def connect(uri: str, database: str, listeners: list[monitoring.CommandListener] | None = None) -> Any:
@@ -41,7 +56,11 @@ def connect(uri: str, database: str, listeners: list[monitoring.CommandListener]
             event_listeners=listeners or [],
         )
         return client.get_database(
-            database, write_concern=DURABLE, read_concern=MAJORITY, read_preference=ReadPreference.PRIMARY
+            database,
+            codec_options=_PLAIN,
+            write_concern=DURABLE,
+            read_concern=MAJORITY,
+            read_preference=ReadPreference.PRIMARY,
         )
     except (errors.ConfigurationError, errors.InvalidName, errors.InvalidURI, ValueError) as error:
         raise ConfigurationError(f"mongodb.uri: {error}") from error

@@ -75,7 +75,9 @@ class Thetas(Storage):
 
 
 def _id(key: ThetaKey, epoch: int) -> str:
-    return f"{key.exp_id}:{epoch}:{joined(*key[1:])}"
+    # A value without a key must not meet the key of that name: no escaped part ends in a single backslash.
+    keyless = ":\\" if key.key is None and key.value is not None else ""
+    return f"{key.exp_id}:{epoch}:{joined(*key[1:])}{keyless}"
 
 
 def _document(write: ThetaWrite) -> Document:
