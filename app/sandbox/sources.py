@@ -73,6 +73,15 @@ class Zygote:
 
     async def spawn(self) -> Worker:
         """A fresh worker; the zygote is started again first if it has died."""
+        exchange = asyncio.ensure_future(self._exchange())
+        try:
+            return await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            # The zygote's answer is under way; left there it would be taken for the next one's.
+            exchange.add_done_callback(_discard)
+            raise
+
+    async def _exchange(self) -> Worker:
         async with self._turn:
             for _ in range(2):
                 if self._control is None:
@@ -83,9 +92,6 @@ class Zygote:
                     raise
                 except (OSError, TimeoutError):
                     await self._stop()
-                except BaseException:
-                    self._hang_up()  # its answer is under way and would be taken for the next one's
-                    raise
             raise SandboxUnavailable("no process for scripts could be started; the next call tries again")
 
     async def stop(self) -> None:
@@ -150,16 +156,13 @@ class Zygote:
         return worker
 
     async def _stop(self) -> None:
-        self._hang_up()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         if self._process is not None:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
             self._process = None
-
-    def _hang_up(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
 
 
 class _Handle:
@@ -174,6 +177,11 @@ class _Handle:
         except ProcessLookupError:
             pass
         os.close(self._pidfd)
+
+
+def _discard(exchange: asyncio.Future[Worker]) -> None:
+    if not exchange.cancelled() and exchange.exception() is None:
+        exchange.result().kill()
 
 
 def _why(active: dict[str, Any]) -> str:

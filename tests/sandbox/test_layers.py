@@ -142,6 +142,7 @@ def table(won_behind: dict[str, set[str]]) -> str:
     return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="a server that root runs has most to lose")
 def test_the_documented_table_of_layers_is_what_happens() -> None:
     if landlock.version() < 6:

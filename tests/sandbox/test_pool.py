@@ -150,6 +150,20 @@ async def test_the_zygote_is_started_again_when_it_dies() -> None:
 
 
 @in_a_loop
+async def test_a_request_that_is_given_up_harms_no_other() -> None:
+    source = Counting()
+    async with pool(source) as workers:
+        zygote = source.pid
+        for _ in range(5):
+            given_up = asyncio.create_task(source.spawn())
+            await asyncio.sleep(0)
+            given_up.cancel()
+            answer = await run(workers, "self.action['x'] = 1")
+            assert isinstance(answer[0], Done)
+        assert source.pid == zygote
+
+
+@in_a_loop
 async def test_a_caught_alarm_does_not_lengthen_the_time() -> None:
     tries = "try:\n    while True:\n        pass\nexcept BaseException:\n    self.action['x'] = 1"
     async with pool() as workers:
