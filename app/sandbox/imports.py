@@ -9,7 +9,10 @@ import builtins
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from policies import SCRIPT_NAMES
 
@@ -22,6 +25,8 @@ _STANDARD = (
 _NUMERIC = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy", "scipy.special", "policies")
 ALLOWED = frozenset({*_STANDARD, *_NUMERIC})
 
+# Scripts written for StreamingBandit may begin with ``import libs.base as base``.
+_LIBS = SimpleNamespace(**SCRIPT_NAMES, thompson_bayesian_linear=SCRIPT_NAMES["tbl"])
 
 # What the modules above import only when they are first used.
 _HIDDEN = (
@@ -38,6 +43,8 @@ def preload() -> None:
     """Import everything that scripts may import, and what those would import later."""
     for name in sorted({*ALLOWED, *_HIDDEN}):
         importlib.import_module(name)
+    # numpy took this function away, StreamingBandit's scripts call it.
+    vars(np).setdefault("asscalar", lambda a: np.asarray(a).item())
 
 
 def _import(
@@ -51,13 +58,16 @@ def _import(
         raise ImportError(refusal(name))
     if name in SCRIPT_NAMES and name not in ALLOWED:
         return SCRIPT_NAMES[name]
+    if name == "libs" or name.startswith("libs."):
+        return getattr(_LIBS, name.removeprefix("libs.")) if fromlist and name != "libs" else _LIBS
     return _real_import(name, globals, locals, fromlist or (), 0)
 
 
 def offered(name: str, level: int = 0) -> bool:
     """Whether a script may import this module."""
     ours = name in SCRIPT_NAMES or (name.startswith("policies.") and name in sys.modules)
-    return level == 0 and (name in ALLOWED or ours)
+    theirs = name == "libs" or (name.startswith("libs.") and name.removeprefix("libs.") in vars(_LIBS))
+    return level == 0 and (name in ALLOWED or ours or theirs)
 
 
 def refusal(name: str) -> str:
