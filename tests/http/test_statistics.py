@@ -38,7 +38,7 @@ def test_the_reward_log_is_in_the_order_of_seq(experiment: Experiment) -> None:
     rows = experiment.stats("rewardlog")
     assert [row["reward"]["value"] for row in rows] == [4, 3, 2, 1, 0]
     assert [row["seq"] for row in rows] == [5, 4, 3, 2, 1]
-    assert rows[0].keys() == {"date", "seq", "context", "action", "reward", "advice_id", "revision"}
+    assert rows[0].keys() == {"date", "seq", "context", "action", "reward", "advice_id", "revision", "seed"}
 
 
 def test_the_manual_log_has_what_scripts_logged_and_when(experiment: Experiment) -> None:

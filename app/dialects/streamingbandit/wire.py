@@ -160,7 +160,9 @@ def summary_row(summary: Summary) -> dict[str, Any]:
 ACTION_COLUMNS = (
     "date", "context", "action", "propensity", "advice_id", "request_id", "revision", "seq", "epoch", "seed", "status",
 )  # fmt: skip
-REWARD_COLUMNS = ("date", "seq", "context", "action", "reward", "advice_id", "request_id", "default", "revision")
+REWARD_COLUMNS = (
+    "date", "seq", "context", "action", "reward", "advice_id", "request_id", "default", "revision", "seed",
+)  # fmt: skip
 ERROR_COLUMNS = ("date", "script", "line", "message", "source", "revision")
 
 
@@ -174,7 +176,7 @@ def action_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def reward_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the reward log; ``default`` only where it is the default reward of a time-out."""
-    shown = _shown(row, REWARD_COLUMNS)
+    shown = _shown(row, REWARD_COLUMNS) | {"seed": seed_of("setreward", row["_id"])}
     if not shown.get("default", True):
         del shown["default"]
     return shown
