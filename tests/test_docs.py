@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tornado.web import RequestHandler
 
-from app.config import SETTINGS, load
+from app.config import SETTINGS
 from app.dialects.streamingbandit.routes import ROUTES
 from app.ops import health
 from tests.servers import PASSWORD, Experiment, Researcher, Server
@@ -43,26 +43,6 @@ def blocks(page: str) -> list[tuple[str, str, str]]:
 
 
 # Settings -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_example_lists_every_setting_with_its_default_and_its_help() -> None:
-    text = (ROOT / "config.example.yml").read_text()
-    content = yaml.safe_load(text)
-    listed = {
-        f"{section}.{name}" if isinstance(values, dict) else section: value
-        for section, values in content.items()
-        for name, value in (values.items() if isinstance(values, dict) else [("", values)])
-    }
-    assert listed == {setting.name: setting.default for setting in SETTINGS}
-    for setting in SETTINGS:
-        assert re.search(rf"# {re.escape(setting.help)}\n *{setting.name.rpartition('.')[2]}:", text), setting.name
-
-
-def test_the_example_can_be_used_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.variable, raising=False)
-    config = load(ROOT / "config.example.yml")
-    assert {setting.name: config[setting.name] for setting in SETTINGS} == {s.name: s.default for s in SETTINGS}
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other_is() -> None:
