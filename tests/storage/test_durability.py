@@ -151,14 +151,13 @@ def test_a_commit_from_an_old_place_of_the_head_leaves_nothing(mongo: str, datab
             await store.decisions.insert([first, second], deadline)
             head = (await store.heads.find([experiment.id]))[experiment.id]
 
-            def commit(decision: Decision) -> Commit:
-                return Commit(
-                    moves=[HeadMove(head, 1, 1)], claims={"rewarded": [decision.id]}, rewards=[reward_for(decision, 1)]
-                )
+            def commit(decision: Decision, seq: int) -> Commit:
+                claims = {"rewarded": [decision.id]}
+                return Commit([HeadMove(head, 1, 1)], claims, rewards=[reward_for(decision, seq)])
 
-            await store.commits.write(commit(first), deadline)
-            with pytest.raises(Conflict):
-                await store.commits.write(commit(second), deadline)
+            await store.commits.write(commit(first, 1), deadline)
+            with pytest.raises(Conflict):  # because of the head: the seq of its row is free
+                await store.commits.write(commit(second, 2), deadline)
             states = await store.decisions.find(experiment.id, [first.id, second.id])
             assert [states[decision.id].status for decision in (first, second)] == ["rewarded", "pending"]
             assert list(await store.rewards.find([first.id, second.id])) == [first.id]
