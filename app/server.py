@@ -236,6 +236,7 @@ def _limits(config: Config) -> Limits:
         timeout_seconds=config["mongodb.timeout_seconds"],
         queue_calls=config["engine.queue_calls"],
         queue_calls_per_experiment=config["engine.queue_calls_per_experiment"],
+        queue_bytes=config["engine.queue_mb"] * 2**20,
         # A worker for each call means a batch for each call.
         batch_calls=1 if config["sandbox.single_use"] else min(config["engine.batch_calls"], FRAME_ITEMS),
         theta_range_max=config["theta.range_max"],

@@ -29,12 +29,17 @@ class RewardAnswer:
 
 @dataclass(eq=False)
 class Call:
-    """A call on its way; ``id`` is the id of the row it will make, drawn once however often it is tried."""
+    """A call on its way.
+
+    ``id`` is the id of the row it will make, drawn once however often it is tried; ``size`` is about how many bytes it
+    holds while it waits.
+    """
 
     id: str
     deadline: float
     future: asyncio.Future[Any]
     request_id: str | None
+    size: int
 
     @property
     def exclusive(self) -> set[str]:

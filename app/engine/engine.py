@@ -15,6 +15,7 @@ from app.engine.limits import Limits
 from app.engine.reports import Reports
 from app.engine.rewards import CommitBatches
 from app.engine.runtime import Moved, Runtime, now
+from app.engine.view import Ledger
 from app.errors import KeyRefused, Overloaded
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
@@ -32,7 +33,8 @@ class Engine:
         self._store = store
         self._pool = pool
         self._limits = limits
-        self._budget = Budget(limits.queue_calls)
+        self._budget = Budget(limits.queue_calls, limits.queue_bytes)
+        self._ledger = Ledger()
         self._reports = Reports(store)
         self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
         self._closing = False
@@ -51,7 +53,8 @@ class Engine:
             raise Overloaded()
         live = self._live.get(exp_id)
         if live is None:
-            live = LiveExperiment(exp_id, self._store, self._pool, self._limits, self._budget, self._reports)
+            runtime = Runtime(exp_id, self._store, self._pool, self._limits, self._ledger)
+            live = LiveExperiment(runtime, self._store, self._limits, self._budget, self._reports)
         try:
             if live.runtime.view is None:
                 await live.runtime.refresh()
@@ -80,8 +83,10 @@ class Engine:
         await self._reports.flush()
 
     def _evict(self) -> None:
-        """Forget the experiments that nobody has called for longest."""
-        while len(self._live) > _RUNTIMES:
+        """Forget the experiments that nobody has called for longest, while they are too many or hold too much."""
+        while len(self._live) > _RUNTIMES or (
+            self._ledger.size > self._limits.theta_cache_bytes and len(self._live) > 1
+        ):
             exp_id, live = self._live.popitem(last=False)
             if live.busy:
                 self._live[exp_id] = live
@@ -92,8 +97,8 @@ class Engine:
 class LiveExperiment:
     """A runtime with its two lanes: one that only reads theta, and one that commits."""
 
-    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, budget: Budget, reports: Reports) -> None:
-        self.runtime = Runtime(exp_id, store, pool, limits)
+    def __init__(self, runtime: Runtime, store: Store, limits: Limits, budget: Budget, reports: Reports) -> None:
+        self.runtime = runtime
         self._limits = limits
         self._reports = reports
         self._actions_commit = False
@@ -105,9 +110,11 @@ class LiveExperiment:
         self._commits: Lane[Call] = Lane(commits.work, *bounds)
         self._actions: Lane[ActionCall] = Lane(actions.work, *bounds)
 
-    async def get_action(self, context: dict[str, Any], request_id: str | None = None) -> ActionAnswer:
-        """Decide; returns once the decision is in the action log."""
-        call = ActionCall(new_id(), *self._ticket(), request_id, context)
+    async def get_action(
+        self, context: dict[str, Any], *, request_id: str | None = None, size: int = 0
+    ) -> ActionAnswer:
+        """Decide; returns once the decision is in the action log. ``size`` is about how many bytes came in."""
+        call = ActionCall(new_id(), *self._ticket(), request_id, size, context)
         (self._commits if self._actions_commit else self._actions).add(call)
         return await call.future  # type: ignore[no-any-return]
 
@@ -120,10 +127,11 @@ class LiveExperiment:
         action: dict[str, Any] | None = None,
         request_id: str | None = None,
         default: bool = False,
+        size: int = 0,
     ) -> RewardAnswer:
-        """Learn from a reward; returns once theta and the reward log hold it."""
+        """Learn from a reward; returns once theta and the reward log hold it. ``size`` as for ``get_action``."""
         row = advice_id or new_id()
-        call = RewardCall(row, *self._ticket(), request_id, reward, advice_id, context, action, default)
+        call = RewardCall(row, *self._ticket(), request_id, size, reward, advice_id, context, action, default)
         self._commits.add(call)
         return await call.future  # type: ignore[no-any-return]
 

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.engine.calls import Call
 from app.errors import Overloaded
 
+_BATCH_BYTES = 8 * 2**20
 C = TypeVar("C", bound=Call)
 
 
+@dataclass
 class Budget:
-    """How many calls may wait in the whole process."""
+    """How many calls, and how many bytes of them, may still begin to wait in the whole process."""
 
-    def __init__(self, calls: int) -> None:
-        self.free = calls
+    calls: int
+    size: int
+
+    @property
+    def used_up(self) -> bool:
+        """Whether no further call may wait."""
+        return self.calls <= 0 or self.size <= 0
+
+    def change(self, calls: Iterable[Call], sign: int) -> None:
+        """Calls begin (-1) or cease (+1) to wait."""
+        for call in calls:
+            self.calls += sign
+            self.size += sign * call.size
 
 
 class Lane(Generic[C]):
@@ -50,15 +64,15 @@ class Lane(Generic[C]):
 
     def add(self, call: C) -> None:
         """Queue a call; ``Overloaded`` if too many wait."""
-        if self._budget.free <= 0 or len(self._queue) >= self._queue_calls:
+        if self._budget.used_up or len(self._queue) >= self._queue_calls:
             raise Overloaded()
-        self._budget.free -= 1
+        self._budget.change([call], -1)
         self._queue.append(call)
         self._wake()
 
     def put_back(self, calls: list[C], singly: bool = False) -> None:
         """Return calls that were not run to the front; ``singly`` if one of them harmed its worker."""
-        self._budget.free -= len(calls)
+        self._budget.change(calls, -1)
         self._queue.extendleft(reversed(calls))
         if singly:
             self._singles = len(calls)
@@ -86,13 +100,15 @@ class Lane(Generic[C]):
         batch: list[C] = []
         left: list[C] = []
         taken: set[str] = set()
-        while self._queue and len(batch) < size and len(left) < size:
+        room = _BATCH_BYTES
+        while self._queue and len(batch) < size and len(left) < size and room > 0:
             call = self._queue.popleft()
             if (batch and type(call) is not type(batch[0])) or call.exclusive & taken:
                 left.append(call)
             else:
                 batch.append(call)
+                room -= call.size
             taken |= call.exclusive  # of those left too: they keep their order among themselves
         self._queue.extendleft(reversed(left))
-        self._budget.free += len(batch)
+        self._budget.change(batch, +1)
         return batch

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from app.domain.experiment import Head
 from app.domain.theta import ThetaKey
 from app.engine.limits import Limits
-from app.engine.view import Held, Outbox, ThetaCache, View
+from app.engine.view import Held, Ledger, Outbox, ThetaCache, View
 from app.errors import KeyRefused
 from app.sandbox import replies
 from app.sandbox.channel import Worker, WorkerEnded, WorkerLost, WorkerTooSlow
@@ -62,10 +62,10 @@ class Guilty(Exception):
 class Runtime:
     """The state of one experiment and the two things done with it: bring it up to date, run scripts on it."""
 
-    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits) -> None:
+    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, ledger: Ledger) -> None:
         self.exp_id = exp_id
         self.view: View | None = None
-        self.cache = ThetaCache()
+        self.cache = ThetaCache(ledger)
         self._store = store
         self._pool = pool
         self._limits = limits

@@ -58,17 +58,27 @@ class Held:
     stored: bool
 
 
+@dataclass
+class Ledger:
+    """How many bytes of theta all experiments of the process hold together."""
+
+    size: int = 0
+
+
 class ThetaCache:
     """Thetas at the view's heads. A worker holds a part of this and never more."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.entries: dict[ThetaKey, Held] = {}
         self.complete: set[RangeName] = set()
         self.size = 0
+        self._ledger = ledger
 
     def put(self, key: ThetaKey, held: Held) -> None:
         """Remember one theta."""
-        self.size += _size(held) - _size(self.entries.get(key))
+        change = _size(held) - _size(self.entries.get(key))
+        self.size += change
+        self._ledger.size += change
         self.entries[key] = held
 
     def get(self, key: ThetaKey) -> Held | None:
@@ -99,6 +109,7 @@ class ThetaCache:
         """Forget everything."""
         self.entries.clear()
         self.complete.clear()
+        self._ledger.size -= self.size
         self.size = 0
 
 

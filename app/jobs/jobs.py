@@ -24,6 +24,8 @@ _LEASE = "jobs"
 _LEASE_SECONDS = 10.0
 _BEAT_SECONDS = 3.0
 _TIMEOUTS_AT_ONCE = 100
+# Counting assumes that no decision is dated a minute before its insert.
+_CLOCKS_APART_SECONDS = 10.0
 _log = logging.getLogger("thetaloop")
 
 
@@ -36,6 +38,7 @@ class Jobs:
         self._times = times
         self._owner = new_id()
         self._leading = False
+        self._warned = False
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:
@@ -108,6 +111,10 @@ class Jobs:
     # Running them --------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
+        apart = abs((datetime.now(UTC) - await self._store.leases.now()).total_seconds())
+        if apart > _CLOCKS_APART_SECONDS and not self._warned:
+            _log.warning("this server's clock and MongoDB's are %.0f s apart; set them by NTP", apart)
+            self._warned = True
         self._leading = await self._store.leases.hold(_LEASE, self._owner, _LEASE_SECONDS)
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:

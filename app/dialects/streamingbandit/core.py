@@ -15,6 +15,7 @@ from app.http.errors import body_of, status_of
 
 _MOST_ITEMS = 1_000
 Parameters = Mapping[str, Any]
+OneCall = Callable[[LiveExperiment, Parameters, int], Awaitable[dict[str, Any]]]
 
 
 class CoreHandler(JsonHandler):
@@ -30,18 +31,22 @@ class CoreHandler(JsonHandler):
         given |= {name: self.decode_argument(values[-1], name) for name, values in self.request.arguments.items()}
         return given | self.json_body() if self.request.method == "POST" else given
 
+    @property
+    def _size(self) -> int:
+        return len(self.request.body) + len(self.request.query)
+
     async def admit(self, exp_id: str, given: Parameters) -> LiveExperiment:
         """The experiment, if the key is its."""
         return await self.services.engine.admit(exp_id, text("key", given.get("key")))
 
-    async def decide(self, live: LiveExperiment, given: Parameters) -> dict[str, Any]:
-        """One getaction."""
+    async def decide(self, live: LiveExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
+        """One getaction; ``share`` is how many calls share the request."""
         context = json_object("context", given.get("context", {}))
-        answer = await live.get_action(context, _request_id(given))
+        answer = await live.get_action(context, request_id=_request_id(given), size=self._size // share)
         return action_answer(answer, self.services.config["server.debug"])
 
-    async def learn(self, live: LiveExperiment, given: Parameters) -> dict[str, Any]:
-        """One setreward: for an advice, or for a context and an action."""
+    async def learn(self, live: LiveExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
+        """One setreward: for an advice, or for a context and an action; ``share`` as for ``decide``."""
         reward = json_object("reward", _required(given, "reward"))
         if given.get("advice_id"):
             about: dict[str, Any] = {"advice_id": text("advice_id", given["advice_id"], 128)}
@@ -50,17 +55,20 @@ class CoreHandler(JsonHandler):
                 "context": json_object("context", given.get("context", {})),
                 "action": json_object("action", _required(given, "action", " (or advice_id)")),
             }
-        answer = await live.set_reward(reward, request_id=_request_id(given), **about)
+        answer = await live.set_reward(reward, request_id=_request_id(given), size=self._size // share, **about)
         return reward_answer(answer, self.services.config["server.debug"])
 
-    async def each(self, exp_id: str, call: Callable[[LiveExperiment, Parameters], Awaitable[dict[str, Any]]]) -> None:
+    async def each(
+        self, exp_id: str, call: Callable[[LiveExperiment, Parameters, int], Awaitable[dict[str, Any]]]
+    ) -> None:
         """Answer a batch: every item what the single call would answer, or its error."""
         given = self.json_body()
         live = await self.admit(exp_id, given)
         items = given.get("items")
         if not isinstance(items, list) or not 1 <= len(items) <= _MOST_ITEMS:
             raise InvalidParameter("items", f"expected an array of 1 to {_MOST_ITEMS:,} objects")
-        answers = await asyncio.gather(*(call(live, _item(item)) for item in items), return_exceptions=True)
+        calls = (call(live, _item(item), len(items)) for item in items)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
         self.send({"items": [self._item_answer(answer) for answer in answers]})
 
     def _item_answer(self, answer: dict[str, Any] | BaseException) -> dict[str, Any]:
