@@ -6,11 +6,10 @@ from datetime import datetime
 
 from pymongo import errors
 
-from app.storage.client import Document, Storage
+from app.storage.client import Document, Storage, only_duplicates
 from app.storage.heads import DELETING
 
 _CHUNK = 500
-_DUPLICATE = 11000
 # The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
 _MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
 _DROPPED = ("requests",)
@@ -46,7 +45,7 @@ class Archive(Storage):
         try:
             await self.db.archive.insert_many(kept, ordered=False)
         except errors.BulkWriteError as error:
-            if any(fault["code"] != _DUPLICATE for fault in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
 
     async def reset_before(self, date: datetime) -> list[Document]:

@@ -24,6 +24,7 @@ from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 _OPERATION_MS = 5_000
+_DUPLICATE_KEY = 11000
 
 Document = dict[str, Any]
 
@@ -82,6 +83,11 @@ def is_outage(error: errors.PyMongoError) -> bool:
 
 # Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server.
 _STATE_CHANGES = {6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+
+
+def only_duplicates(error: errors.BulkWriteError) -> bool:
+    """Whether all that was wrong is that rows are there already, as after a repeat whose first answer was lost."""
+    return all(fault["code"] == _DUPLICATE_KEY for fault in error.details["writeErrors"])
 
 
 def _naming_outages(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

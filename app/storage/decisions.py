@@ -11,7 +11,7 @@ from pymongo import errors
 
 from app.domain.decision import Decision
 from app.errors import StoreUnavailable
-from app.storage.client import Document, Storage, is_outage
+from app.storage.client import Document, Storage, is_outage, only_duplicates
 from app.storage.transactions import Conflict
 
 
@@ -27,8 +27,7 @@ class Decisions(Storage):
                 await self.db.decisions.insert_many(documents, ordered=False)
                 return
             except errors.BulkWriteError as error:
-                # A row of ours that is already there was written by an attempt whose answer was lost.
-                if any(fault["code"] != 11000 for fault in error.details["writeErrors"]):
+                if not only_duplicates(error):
                     raise
                 if not error.details["writeConcernErrors"]:
                     return

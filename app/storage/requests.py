@@ -7,10 +7,9 @@ from typing import Any
 
 from pymongo import ReplaceOne, errors
 
-from app.storage.client import Document, Storage
+from app.storage.client import Document, Storage, only_duplicates
 
 _LIFETIME = timedelta(hours=24)
-_DUPLICATE = 11000
 
 
 class Requests(Storage):
@@ -22,7 +21,7 @@ class Requests(Storage):
             await self.db.requests.bulk_write(_operations(exp_id, call, rows), ordered=False)
             return rows
         except errors.BulkWriteError as error:
-            if any(fault["code"] != _DUPLICATE for fault in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
         return rows | await self.find(exp_id, call, list(rows))
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from pymongo import errors
 
-from app.storage.client import Document, Storage
+from app.storage.client import Document, Storage, only_duplicates
 
 _CHUNK = 500
-_DUPLICATE = 11000
 
 
 class Snapshots(Storage):
@@ -33,7 +32,7 @@ class Snapshots(Storage):
         try:
             await self.db.theta_snapshots.insert_many(rows, ordered=False)
         except errors.BulkWriteError as error:
-            if any(fault["code"] != _DUPLICATE for fault in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
 
     async def hours(self, exp_id: str, name: str, before: datetime | None) -> AsyncIterator[datetime]:
