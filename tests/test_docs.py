@@ -15,6 +15,7 @@ import yaml
 from tornado.web import RequestHandler
 
 from app.config import SETTINGS
+from app.dialects.streamingbandit import wire
 from app.dialects.streamingbandit.routes import ROUTES
 from app.ops import health
 from tests.servers import PASSWORD, Experiment, Researcher, Server
@@ -71,6 +72,18 @@ def test_every_call_is_documented_and_no_other_is() -> None:
         pattern = next((pattern for pattern, _ in routes if re.fullmatch(pattern, example)), path)
         documented.add((method, pattern))
     assert documented == there
+
+
+@pytest.mark.parametrize(
+    ("log", "columns"),
+    [("actionlog", wire.ACTION_COLUMNS), ("rewardlog", wire.REWARD_COLUMNS), ("errors", wire.ERROR_COLUMNS)],
+)
+def test_the_columns_of_a_log_are_documented_in_their_order(log: str, columns: tuple[str, ...]) -> None:
+    text = (DOCS / "statistics.rst").read_text()
+    paragraph = re.search(rf"^{log}\n((?:    .*\n)+)", text, re.M)
+    assert paragraph
+    listed = paragraph[1].replace("\n", " ").split(".")[0]
+    assert tuple(re.findall(r"``(\w+)``", listed)) == columns
 
 
 # Commands -----------------------------------------------------------------------------------------------------------
