@@ -27,6 +27,11 @@ class Answer:
         """The body."""
         return json.loads(self.content)
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server was too busy to begin with it."""
+        return self.status == 503 and "too many calls are waiting" in self.json["error"]["message"]
+
 
 class Load:
     """GET calls for ``paths``, dealt out to ``clients`` that keep one connection each to one of the ``urls``.
@@ -96,10 +101,19 @@ async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
 
 
 def hammer(urls: Sequence[str], paths: Sequence[str], clients: int = 64) -> list[Answer]:
-    """Send all calls at once, through as many clients, and wait for the answers."""
+    """Send all calls at once, through as many clients, and wait for the answers.
+
+    Calls that were refused because too many wait are sent again, as the refusal asks for: it means that nothing of
+    them was kept. A machine that is busy with other things gets there as well.
+    """
 
     async def whole() -> list[Answer]:
-        return await Load(urls, paths, clients).run()
+        answers = await Load(urls, paths, clients).run()
+        while again := [number for number, answer in enumerate(answers) if answer.refused]:
+            resent = await Load(urls, [paths[number] for number in again], clients).run()
+            for number, answer in zip(again, resent, strict=True):
+                answers[number] = answer
+        return answers
 
     return asyncio.run(whole())
 
