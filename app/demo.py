@@ -14,8 +14,10 @@ from app.services.catalogue import Default
 from app.services.services import Services
 
 ACCOUNT = "demo"
-_CALLS = 200
+_SHOWN = (0, 11, 20)  # the ready-made experiments whose calls are printed
+_VISITS, _VISITS_SHOWN = 40, 200
 _AT_ONCE = 20
+_FED_AT_ONCE = 4
 
 
 async def prepared(services: Services, url: str) -> str:
@@ -25,26 +27,35 @@ async def prepared(services: Services, url: str) -> str:
     if await services.store.users.find(ACCOUNT) is None:
         await services.accounts.add(ACCOUNT, password, admin=True)
     there = {experiment.name for experiment in await services.experiments.all(user)}
-    for default in services.catalogue.all():
-        if default.title not in there:
-            experiment = await services.experiments.create(user, default.draft(default.title))
-            await _feed(services, experiment)
+    missing = [default for default in services.catalogue.all() if default.title not in there]
+    turns = asyncio.Semaphore(_FED_AT_ONCE)
+    created = [(await services.experiments.create(user, each.draft(each.title)), each) for each in missing]
+    await asyncio.gather(*(_feed(services, experiment, default, turns) for experiment, default in created))
     made = {experiment.name: experiment for experiment in await services.experiments.all(user)}
-    shown = [(made[default.title], default) for default in services.catalogue.all() if default.title in made]
+    known = [(made[default.title], default) for default in services.catalogue.all() if default.title in made]
     return "\n".join(
         [
             f"sign in as {ACCOUNT} with the password {password}",
-            "try an experiment from another terminal:",
-            *(line for experiment, default in shown for line in _calls(url, experiment, default)),
+            f"{len(known)} experiments are there, each with some visits; try one from another terminal:",
+            *(
+                line
+                for experiment, default in known
+                if default.id in _SHOWN
+                for line in _calls(url, experiment, default)
+            ),
+            "",
+            f"{url}/exp has the ids and keys of all of them for whoever is signed in, {url}/exp/defaults where they",
+            "come from.",
         ]
     )
 
 
-async def _feed(services: Services, experiment: Experiment) -> None:
+async def _feed(services: Services, experiment: Experiment, default: Default, turns: asyncio.Semaphore) -> None:
     """Let simulated visitors call the experiment, as its own get_context and get_reward describe them."""
-    for start in range(0, _CALLS, _AT_ONCE):
-        visits = (_visit(services, experiment, number) for number in range(start, start + _AT_ONCE))
-        await asyncio.gather(*visits)
+    visits = _VISITS_SHOWN if default.id in _SHOWN else _VISITS
+    async with turns:
+        for start in range(0, visits, _AT_ONCE):
+            await asyncio.gather(*(_visit(services, experiment, number) for number in range(start, start + _AT_ONCE)))
 
 
 async def _visit(services: Services, experiment: Experiment, number: int) -> None:
@@ -60,12 +71,16 @@ async def _visit(services: Services, experiment: Experiment, number: int) -> Non
 
 def _calls(url: str, experiment: Experiment, default: Default) -> list[str]:
     """Two commands that work as they are: an action, and a reward for one."""
-    reward = urlencode({"key": experiment.key, "context": "{}"} | {k: _json(v) for k, v in default.example.items()})
+    context = default.example.get("context", {})
+    asked = urlencode({"key": experiment.key} | ({"context": _json(context)} if context else {}))
+    told = urlencode(
+        {"key": experiment.key} | {k: _json(v) for k, v in ({"context": context} | default.example).items()}
+    )
     return [
         "",
         f"  {experiment.name}",
-        f"    curl '{url}/getaction/{experiment.id}?key={experiment.key}'",
-        f"    curl '{url}/setreward/{experiment.id}?{reward}'",
+        f"    curl '{url}/getaction/{experiment.id}?{asked}'",
+        f"    curl '{url}/setreward/{experiment.id}?{told}'",
     ]
 
 

@@ -1,0 +1,4 @@
+x = [1, self.context.get("age", 0.5)]
+policy = linear.LinearThompson(self.get_theta(), ["sports", "politics"])
+policy.update(self.action["topic"], self.reward["value"], x)
+self.set_theta(policy)

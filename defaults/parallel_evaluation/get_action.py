@@ -1,0 +1,3 @@
+arms = ["A", "B", "C"]
+self.action["arm"] = random.choice(arms)
+self.action["propensity"] = 1 / len(arms)

@@ -1,0 +1,2 @@
+groups = thmp.ThompsonVarList(self.get_theta(key="group"), ["control", "treatment"])
+self.action["group"] = groups.experimentThompson()
