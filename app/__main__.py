@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from app import demo
 from app.config import Config, load
 from app.domain.experiment import SCRIPTS
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     try:
         config = load(options.config, _overrides(options))
-        return asyncio.run(options.command(config, options)) or 0
+        return uvloop.run(options.command(config, options)) or 0
     except ThetaloopError as error:
         print(f"thetaloop: {error}", file=sys.stderr)
         return 1

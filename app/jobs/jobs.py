@@ -23,6 +23,7 @@ from app.storage.store import Store
 _LEASE = "jobs"
 _LEASE_SECONDS = 10.0
 _BEAT_SECONDS = 3.0
+_STOP_SECONDS = 10.0
 _TIMEOUTS_AT_ONCE = 100
 # Counting assumes that no decision is dated a minute before its insert.
 _CLOCKS_APART_SECONDS = 10.0
@@ -39,6 +40,7 @@ class Jobs:
         self._owner = new_id()
         self._leading = False
         self._warned = False
+        self._under_way: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
     async def start(self) -> None:
@@ -53,10 +55,12 @@ class Jobs:
         self._scheduler.start()
 
     async def stop(self) -> None:
-        """End, and let another server lead."""
+        """Let what is under way come to its end, then let another server lead."""
         if self._scheduler.running:
+            self._scheduler.pause()
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=_STOP_SECONDS)
             self._scheduler.shutdown(wait=False)
-            await asyncio.sleep(0)
         if self._leading:
             self._leading = False
             await self._guarded(lambda: self._store.leases.give_up(_LEASE, self._owner))()
@@ -136,12 +140,19 @@ class Jobs:
         return run
 
     def _guarded(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
+        async def attempt() -> None:
             try:
                 await job()
             except ThetaloopError as error:
                 _log.warning("a job will be tried again: %s", error)
             except Exception:
                 _log.exception("a job failed")
+
+        async def run() -> None:
+            # A task of its own: the scheduler would cancel its own when it is shut down.
+            task = asyncio.create_task(attempt())
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            await asyncio.shield(task)
 
         return run
