@@ -186,3 +186,27 @@ class StudentScores(Scores):
     def cdf(self, x: Floats) -> Floats:
         mean, scale, df = (each[:, None] for each in self.parameters)
         return np.asarray(sc.stdtr(df, (x - mean) / scale))
+
+
+class GainScores(Scores):
+    """Logarithm of ``c / chi-square(df)``: what a subject gains in a group whose variance is uncertain."""
+
+    def __init__(self, c: Floats, df: Floats) -> None:
+        super().__init__(np.log(c) - np.log(c).max(), 0.5 * df)
+
+    def shape(self) -> tuple[Floats, Floats]:
+        log_c, a = self.parameters
+        return log_c - np.log(2.0) - sc.digamma(a), np.sqrt(sc.zeta(2.0, a))
+
+    def tails(self) -> tuple[Floats, Floats]:
+        log_c, a = self.parameters
+        return log_c - np.log(2.0 * sc.gammainccinv(a, TAIL)), log_c - np.log(2.0 * sc.gammaincinv(a, TAIL))
+
+    def log_density(self, x: Floats) -> Floats:
+        log_c, a = (each[:, None] for each in self.parameters)
+        log_half = np.minimum(log_c - x - np.log(2.0), 700.0)
+        return np.asarray(a * log_half - np.exp(log_half) - sc.gammaln(a))
+
+    def cdf(self, x: Floats) -> Floats:
+        log_c, a = (each[:, None] for each in self.parameters)
+        return np.asarray(sc.gammaincc(a, 0.5 * np.exp(np.minimum(log_c - x, 700.0))))

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import scipy.special as sc
 
 from policies.base import Correlation, Count, Covariance, List, Mean, Proportion, Variance
 from policies.bts import BTS
@@ -122,6 +123,38 @@ def test_groups_that_never_vary_are_shared():
     thetas = {name: {"n": 5, "x_bar": 1.0, "s": 0.0, "v": 0.0} for name in "ab"}
     random.seed(4)
     assert {ThompsonVarList(thetas, ["a", "b"]).experimentThompson() for _ in range(30)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("n0", "s0", "n1", "s1"),
+    [(2, 1.0, 2, 1.0), (5, 3.0, 7, 9.0), (20, 19.0, 20, 190.0), (3, 1e-12, 2, 1.0), (10**6, 1e6, 10**6, 1.001e6)],
+)
+def test_the_propensity_of_a_group_of_two_is_an_f_distribution(n0, s0, n1, s1):
+    thetas = {"a": {"n": n0, "x_bar": 0.0, "s": s0, "v": 1.0}, "b": {"n": n1, "x_bar": 0.0, "s": s1, "v": 1.0}}
+    groups = ThompsonVarList(thetas, ["a", "b"])
+    ratio = s0 / (n0 * (n0 + 1)) / (s1 / (n1 * (n1 + 1)))
+    assert groups.propensity("a") == pytest.approx(sc.fdtr(n0 - 1, n1 - 1, ratio * (n1 - 1) / (n0 - 1)), abs=1e-9)
+    assert groups.propensity("a") + groups.propensity("b") == pytest.approx(1.0, abs=1e-9)
+
+
+def test_groups_are_drawn_as_often_as_their_propensities_say():
+    thetas = {
+        name: {"n": n, "x_bar": 0.0, "s": s, "v": 1.0} for name, n, s in (("a", 4, 5.0), ("b", 9, 20.0), ("c", 6, 6.0))
+    }
+    groups = ThompsonVarList(thetas | {"flat": {"n": 3, "x_bar": 1.0, "s": 0.0, "v": 0.0}}, [*thetas, "flat"])
+    np.random.seed(5)
+    draws = [groups.experimentThompson() for _ in range(20_000)]
+    assert groups.propensity("flat") == 0.0
+    for name in thetas:
+        p = groups.propensity(name)
+        assert draws.count(name) / 20_000 == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 20_000))
+
+
+def test_fresh_groups_and_groups_that_never_vary_share_the_propensity():
+    flat = {"n": 5, "x_bar": 1.0, "s": 0.0, "v": 0.0}
+    assert ThompsonVarList({"a": flat, "b": flat}, ["a", "b"]).propensity("a") == 0.5
+    groups = ThompsonVarList({"a": flat}, ["a", "b", "c"])
+    assert [groups.propensity(name) for name in "abc"] == [0.0, 0.5, 0.5]
 
 
 def test_lm_is_ridge_regression():
