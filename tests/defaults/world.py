@@ -25,6 +25,7 @@ class World:
     def __init__(self, default: Default) -> None:
         self.about = ABOUT[default.id]
         self.theta: dict[str, Any] = {}
+        self.asks_for_theta = "get_theta" in default.scripts["get_context"] + default.scripts["get_reward"]
         self._scripts = {
             name: compile(default.scripts[name], f"{default.title}: {name}", "exec")
             for name in ("get_context", "get_reward")
