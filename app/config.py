@@ -70,6 +70,7 @@ SETTINGS = (
     Setting(
         "sandbox.unsafe", bool, False, "run scripts without walls, for a system that has none; loopback addresses only"
     ),
+    Setting("simulation.max_workers", int, 2, "simulations run at once, each in a process of its own", minimum=1),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 

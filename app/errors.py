@@ -172,6 +172,26 @@ class ScriptFailed(ThetaloopError):
         self.source = source
 
 
+class DrawFailed(ThetaloopError):
+    """A script failed in a simulation, which is for its owner alone: so everything about it is told."""
+
+    def __init__(self, draw: int, script: str | None, reason: str, line: int | None, source: str | None) -> None:
+        where = f"in {script}" + ("" if line is None else f" line {line}") + ": " if script else ""
+        super().__init__(
+            f"draw {draw} failed {where}{reason}", draw=draw, script=script, line=line, message=reason, source=source
+        )
+
+
+class CannotCommit(ThetaloopError):
+    """A simulated theta cannot take the place of the live one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "commit: the experiment has learned or was changed since the simulation took its copy of theta, which "
+            "committing would undo; simulate again, or start from an empty theta"
+        )
+
+
 # Load and outages --------------------------------------------------------------------------------------------------
 
 

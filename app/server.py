@@ -19,6 +19,7 @@ from tornado.web import Application
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.limits import Limits
+from app.engine.simulation import Simulators
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
@@ -26,6 +27,7 @@ from app.http.under_way import UnderWay
 from app.jobs.jobs import Jobs
 from app.jobs.times import Times
 from app.ops import health
+from app.sandbox.interpreter import LIVE, SAME_BYTES, Interpreter
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import FRAME_ITEMS
 from app.sandbox.sources import Source, Zygote
@@ -35,6 +37,7 @@ from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
 from app.services.services import Services
+from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
 from app.storage.client import connect, require_replica_set
 from app.storage.embedded import EmbeddedMongo
@@ -105,15 +108,15 @@ async def running_pool(config: Config) -> AsyncIterator[Pool]:
         await pool.stop()
 
 
-def _source(config: Config) -> Source:
+def _source(config: Config, interpreter: Interpreter = LIVE) -> Source:
     if not config["sandbox.unsafe"]:
-        return Zygote(config["sandbox.memory_mb"])
+        return Zygote(config["sandbox.memory_mb"], interpreter=interpreter)
     if not _is_loopback(config["server.address"]):
         raise ConfigurationError(
             "sandbox.unsafe: scripts without walls may do whatever this account may, so this is only allowed where "
             f"server.address is a loopback address such as 127.0.0.1, not {config['server.address']!r}"
         )
-    return PlainProcesses()
+    return PlainProcesses(interpreter)
 
 
 def _is_loopback(address: str) -> bool:
@@ -136,6 +139,10 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
         jobs = Jobs(store, engine, _times(config))
         stack.push_async_callback(jobs.stop)
         await jobs.start()
+        simulators = Simulators(_source(config, SAME_BYTES), config["simulation.max_workers"])
+        stack.push_async_callback(simulators.stop)
+        simulations = SimulationService(store, engine, simulators, _limits(config))
+        stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)
         yield Services(
@@ -146,6 +153,7 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
             accounts=accounts,
             experiments=ExperimentService(store, engine, pool),
             statistics=Statistics(store),
+            simulations=simulations,
             catalogue=Catalogue(),
         )
 
@@ -175,6 +183,7 @@ async def listening(services: Services) -> AsyncIterator[str]:
         server.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
+                await services.simulations.close()
                 await under_way.close()
                 await services.engine.close()
                 await server.close_all_connections()

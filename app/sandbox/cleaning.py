@@ -34,10 +34,29 @@ def cleaned(value: Any, what: str, *, finite: bool = True) -> Any:
 
 def cleaned_dict(value: Any, what: str, *, finite: bool = True) -> dict[str, Any]:
     """The same for what must be a dict."""
+    if type(value) is dict and _is_plain(value, finite):
+        return value.copy()
     plain = cleaned(value, what, finite=finite)
     if type(plain) is not dict:
         raise NotStorable(f"{what} must be a dict, not {_name(value)}")
     return plain
+
+
+def _is_plain(value: dict[Any, Any], finite: bool) -> bool:
+    """Whether it certainly is what it should be already, as most dicts that scripts fill are; the rest is looked at."""
+    for key, part in value.items():
+        if type(key) is not str or not key.isascii() or key.startswith("$") or "\0" in key:
+            return False
+        kind = type(part)
+        if kind is float:
+            good = not finite or math.isfinite(part)
+        elif kind is int:
+            good = -(2**63) <= part < 2**63
+        else:
+            good = kind is bool or part is None or (kind is str and part.isascii())
+        if not good:
+            return False
+    return True
 
 
 def _plain(value: Any, path: str, depth: int) -> Any:

@@ -27,11 +27,14 @@ ITEM_LIMIT = 6 * 2**20  # everything that one item gives back
 ITEM_VALUES = 200_000  # the same, counted in values: see ``measure``
 BATCH_LIMIT = 400_000  # bytes after which the rest of a frame's items is put off to the next frame
 SCRIPT_LIMIT = 256 * 2**10
+ARMS = 51  # that a simulation counts; the last of them stands for all others
+POINTS = 2_000  # of a simulation's series
 FAULTS = 200  # that are named; who has mended these may ask again
 
 Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
 Named = tuple[Name, Name, Name | None, Name | None]  # one theta: experiment, name, key, value
 Sentence = Annotated[str, Meta(max_length=2_000)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 Line = Annotated[int, Meta(ge=0, le=10**6)]
 RangeName = tuple[str, str, str | None]  # experiment, name, key: all values of the key, or with None all keys
 
@@ -88,6 +91,31 @@ class Check(Message):
     lint: bool
 
 
+class Simulate(Message):
+    """Make the draws from number ``first`` on, each from the seed of its number, on theta that only this worker knows.
+
+    What the worker holds is all there is: no theta is missed. A ``get_theta`` may return ``range_max`` of them. With
+    ``rows`` every draw is shown; a point of the series stands after each ``step`` draws.
+    """
+
+    exp_id: str
+    seed: str
+    first: int
+    count: int
+    call_seconds: float
+    range_max: int
+    step: int
+    rows: bool = False
+    programs: dict[str, dict[str, str] | None] = {}
+    thetas: list[Entry] = []
+
+
+class Collect(Message):
+    """Show the thetas that the draws have left, from the one with this number on."""
+
+    first: int
+
+
 class Done(Message):
     """The script ran: what it filled, wrote and logged, and the experiments whose theta it read or wrote."""
 
@@ -141,6 +169,49 @@ class Checked(Message):
     faults: Annotated[list[Fault], Meta(max_length=FAULTS)]
 
 
+class Arm(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """How often an action was taken since the first draw; how many of its rewards were numbers, their sum and squares.
+
+    The arms come in the order in which they were first taken.
+    """
+
+    name: Name
+    pulls: Count = 0
+    rewards: Count = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+class Point(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Where a simulation stood after so many draws: the sum of all rewards, and the pulls of each arm so far."""
+
+    draws: Count
+    total: float
+    pulls: Annotated[list[Count], Meta(max_length=ARMS)]
+
+
+class Simulated(Message):
+    """The answer to ``Simulate``: how many draws were made, and what came of them.
+
+    Fewer than asked for may be made in one frame. If one failed, it is the one after those; if programs are missing, it
+    was taken back and will be made again.
+    """
+
+    done: Count
+    arms: Annotated[list[Arm], Meta(max_length=ARMS)]
+    points: Annotated[list[Point], Meta(max_length=POINTS)]
+    rows: list[msgspec.Raw]
+    missed: Annotated[list[Name], Meta(max_length=WRITES)]
+    failed: Failed | None
+
+
+class Collected(Message):
+    """The answer to ``Collect``: some thetas, and whether there are more."""
+
+    thetas: list[msgspec.Raw]
+    more: bool
+
+
 class Reply(Message):
     """The answer to ``Run``: one outcome per item, each still as it travelled."""
 
@@ -148,8 +219,8 @@ class Reply(Message):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Run | Check).decode
-decode_reply = msgspec.msgpack.Decoder(Reply | Checked).decode
+decode_request = msgspec.msgpack.Decoder(Run | Check | Simulate | Collect).decode
+decode_reply = msgspec.msgpack.Decoder(Reply | Checked | Simulated | Collected).decode
 
 
 def framed(number: int, payload: bytes) -> bytes:

@@ -9,8 +9,9 @@ stored, and only the experiments that the frame was about may be named. What is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -26,14 +27,19 @@ from app.sandbox.protocol import (
     ROWS,
     THETA_LIMIT,
     WRITES,
+    Arm,
+    Collected,
     Done,
     Entry,
     Failed,
     Item,
     Missed,
     Name,
+    Point,
     PutOff,
     Reply,
+    Simulate,
+    Simulated,
     decode_reply,
 )
 
@@ -41,6 +47,7 @@ Outcome = Done | Failed | PutOff
 # Above this, reading takes so long that other calls would feel it.
 _LONG = 64 * 2**10
 _decode_value = msgspec.msgpack.Decoder().decode
+T = TypeVar("T")
 _one_long_reply = asyncio.Semaphore(1)
 
 
@@ -63,6 +70,19 @@ class _Done(msgspec.Struct, array_like=True, tag="Done", forbid_unknown_fields=T
     touched: Annotated[list[Name], Meta(max_length=WRITES)]
 
 
+@dataclass
+class Draws:
+    """What one frame of a simulation gave; ``rows`` are context, action, reward and theta of each draw."""
+
+    done: int
+    arms: list[Arm]
+    points: list[Point]
+    rows: list[list[dict[str, Any]]]
+    missed: list[str]
+    failed: Failed | None
+
+
+_decode_entry = msgspec.msgpack.Decoder(_Entry).decode
 _decode_outcome = msgspec.msgpack.Decoder(_Done | Failed | Missed | PutOff).decode
 
 
@@ -75,11 +95,26 @@ async def read(payload: bytes | bytearray, items: Sequence[Item], known: Collect
 
     ``Forged`` if not.
     """
+    return await _aside(payload, lambda: _read(payload, items, known))
+
+
+async def read_draws(payload: bytes | bytearray, asked: Simulate) -> Draws:
+    """What a frame of a simulation gave, held against what was asked for; ``Forged`` as above."""
+    return await _aside(payload, lambda: _read_draws(payload, asked))
+
+
+async def read_thetas(payload: bytes | bytearray, known: Collection[str]) -> tuple[list[Entry], bool]:
+    """Some of the thetas that a simulation has left, and whether there are more; ``Forged`` as above."""
+    return await _aside(payload, lambda: _read_thetas(payload, known))
+
+
+async def _aside(payload: bytes | bytearray, reader: Callable[[], T]) -> T:
+    """Read at once what is short, and in a thread what is long."""
     try:
         if len(payload) <= _LONG:
-            return _read(payload, items, known)
+            return reader()
         async with _one_long_reply:  # so that at most one is spread out in memory before it is measured
-            return await asyncio.to_thread(_read, payload, items, known)
+            return await asyncio.to_thread(reader)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise Forged(str(error)) from error
 
@@ -99,6 +134,43 @@ def _read(payload: bytes | bytearray, items: Sequence[Item], known: Collection[s
     if isinstance(outcomes[0], PutOff):  # it would be asked again and again
         raise Forged("it put off all of its work")
     return outcomes
+
+
+def _read_draws(payload: bytes | bytearray, asked: Simulate) -> Draws:
+    reply = decode_reply(payload)
+    if not isinstance(reply, Simulated) or reply.done > asked.count:
+        raise Forged("it answered something else than it was asked")
+    if not (reply.done or reply.failed or reply.missed):  # it would be asked again and again
+        raise Forged("it put off all of its work")
+    if len(reply.rows) != (reply.done if asked.rows else 0):
+        raise Forged("it shows other draws than it made")
+    if reply.failed is not None and reply.failed.script not in SCRIPTS:
+        raise Forged("it names a script that there is not")
+    rows = [_shown_draw(raw) for raw in reply.rows]
+    return Draws(reply.done, reply.arms, reply.points, rows, reply.missed, reply.failed)
+
+
+def _shown_draw(raw: Raw) -> list[dict[str, Any]]:
+    if len(raw) > ITEM_LIMIT:
+        raise Forged("it gave back too much")
+    row = _decode_value(raw)
+    if type(row) is not list or [type(part) for part in row] != [dict] * 4:
+        raise Forged("a draw is not context, action, reward and theta")
+    for part in row[:3]:
+        _require_storable(part, finite=True)
+    _require_storable(row[3], finite=False)
+    return row
+
+
+def _read_thetas(payload: bytes | bytearray, known: Collection[str]) -> tuple[list[Entry], bool]:
+    reply = decode_reply(payload)
+    if not isinstance(reply, Collected) or (reply.more and not reply.thetas):
+        raise Forged("it answered something else than it was asked")
+    entries = [_decode_entry(raw) for raw in reply.thetas]
+    _require(known, {entry.exp_id for entry in entries})
+    for entry in entries:
+        _require_storable(_theta(entry) or {}, finite=False)
+    return [Entry(entry.exp_id, entry.name, entry.key, entry.value, entry.theta) for entry in entries], reply.more
 
 
 def _outcome(raw: Raw, item: Item, known: Collection[str]) -> tuple[Outcome | Missed, int]:

@@ -25,6 +25,7 @@ from app.sandbox.protocol import NAME_LIMIT, ROW_LIMIT, ROWS, THETA_LIMIT, WRITE
 from policies import SCRIPT_NAMES
 
 NESTING_LIMIT = 5
+_TOO_WIDE = "get_theta would return more thetas than theta.range_max allows; ask for fewer"
 # What a script finds without an import: the modules, and beside them what ``execute`` gives it.
 OWN_NAMES = ("self", "Experiment", "__name__", "__builtins__")
 MODULES = {
@@ -94,6 +95,7 @@ class Holdings:
         self.complete: set[RangeName] = set()
         self.too_wide: set[RangeName] = set()
         self.programs: dict[str, dict[str, CodeType] | None] = {}
+        self.closed = False  # a simulation's world: what is not held does not exist
 
     def clear(self) -> None:
         """Forget every committed theta."""
@@ -116,6 +118,7 @@ class Call:
         self.writes = Layer()
         self.written = 0
         self.layers.append(self.writes)
+        self.range_max: int | None = None
         self.logs: list[dict[str, Any]] = []
         self.debug: list[Any] = []
         self.touched: set[str] = set()
@@ -146,7 +149,7 @@ class Call:
         self.touched.add(exp_id)
         wanted = (exp_id, name, None if every_key else key)
         if wanted in self.holdings.too_wide:
-            raise NotStorable("get_theta would return more thetas than theta.range_max allows; ask for fewer")
+            raise NotStorable(_TOO_WIDE)
         if not self._whole(*wanted):
             self.missing_ranges.append(wanted)
             raise Miss
@@ -158,6 +161,8 @@ class Call:
             present: Values = {value: theta for value, theta in values.items() if theta is not None}
             if present:
                 whole[one] = present
+        if self.range_max is not None and sum(map(len, whole.values())) > self.range_max:
+            raise NotStorable(_TOO_WIDE)
         return whole
 
     def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: bytes | None) -> None:
@@ -180,7 +185,7 @@ class Call:
 
     def _whole(self, exp_id: str, name: str, key: str | None) -> bool:
         complete = self.holdings.complete
-        return (exp_id, name, key) in complete or (exp_id, name, None) in complete
+        return self.holdings.closed or (exp_id, name, key) in complete or (exp_id, name, None) in complete
 
 
 class Thetas:

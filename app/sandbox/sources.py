@@ -13,16 +13,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from app.errors import SandboxUnavailable
 from app.sandbox.channel import Worker
+from app.sandbox.interpreter import LIVE, Interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
-# -I keeps the environment and the user's site folder out; the one folder that is needed is put in by hand.
+# The environment and the user's site folder are kept out; the one folder that is needed is put in by hand.
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from app.sandbox.zygote import start; start(sys.argv[2:])"
 _START_SECONDS = 60.0
 _SPAWN_SECONDS = 10.0
@@ -52,9 +52,21 @@ class Zygote:
     ``layers`` takes walls down; it is for tests, and no setting names it.
     """
 
-    def __init__(self, memory_mb: int, layers: dict[str, bool] | None = None, cpu_seconds: int = _CPU_SECONDS) -> None:
+    def __init__(
+        self,
+        memory_mb: int,
+        layers: dict[str, bool] | None = None,
+        cpu_seconds: int = _CPU_SECONDS,
+        interpreter: Interpreter = LIVE,
+    ) -> None:
         self.active: dict[str, Any] = {"safe": False}
-        self._orders = {"memory_mb": memory_mb, "cpu_seconds": cpu_seconds, "layers": layers or {}}
+        self._interpreter = interpreter
+        self._orders = {
+            "memory_mb": memory_mb,
+            "cpu_seconds": cpu_seconds,
+            "niceness": interpreter.niceness,
+            "layers": layers or {},
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._turn = asyncio.Lock()
@@ -122,9 +134,9 @@ class Zygote:
         with theirs:
             # Not in another thread: the zygote dies with the thread that started it.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BOOT, str(ROOT), str(theirs.fileno()), json.dumps(self._orders)],
+                self._interpreter.command(_BOOT, str(ROOT), str(theirs.fileno()), json.dumps(self._orders)),
                 pass_fds=[theirs.fileno()],
-                env={"OPENBLAS_NUM_THREADS": "1"},
+                env=self._interpreter.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

@@ -9,11 +9,11 @@ import asyncio
 import logging
 import socket
 import subprocess
-import sys
 from functools import partial
 from typing import Any, NoReturn
 
 from app.sandbox.channel import Worker
+from app.sandbox.interpreter import LIVE, Interpreter
 from app.sandbox.sources import ROOT
 
 _log = logging.getLogger("thetaloop")
@@ -23,7 +23,8 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from app.sandbox.unsafe im
 class PlainProcesses:
     """Each worker is an interpreter of its own that speaks the same protocol; ready in about half a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, interpreter: Interpreter = LIVE) -> None:
+        self._interpreter = interpreter
         self.active: dict[str, Any] = {"safe": False, "unsafe": True}
 
     async def start(self) -> None:
@@ -35,7 +36,7 @@ class PlainProcesses:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
-            process = await asyncio.to_thread(_launch, theirs)
+            process = await asyncio.to_thread(_launch, theirs, self._interpreter)
         worker = Worker(process.pid, partial(_end, process))
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
         return worker
@@ -44,11 +45,11 @@ class PlainProcesses:
         """Nothing to end: the pool ends its workers, and those it lost end when their channels close."""
 
 
-def _launch(channel: socket.socket) -> subprocess.Popen[bytes]:
+def _launch(channel: socket.socket, interpreter: Interpreter) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-c", _BOOT, str(ROOT), str(channel.fileno())],
+        interpreter.command(_BOOT, str(ROOT), str(channel.fileno())),
         pass_fds=[channel.fileno()],
-        env={"OPENBLAS_NUM_THREADS": "1"},
+        env=interpreter.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

@@ -22,6 +22,7 @@ import numpy as np
 
 from app.domain.experiment import SCRIPTS
 from app.sandbox.cleaning import NotStorable, cleaned_dict
+from app.sandbox.clock import TimeUp
 from app.sandbox.lint import faults
 from app.sandbox.measure import weight
 from app.sandbox.protocol import (
@@ -33,25 +34,24 @@ from app.sandbox.protocol import (
     ROW_LIMIT,
     Check,
     Checked,
+    Collect,
     Done,
     Failed,
     Item,
     Missed,
     PutOff,
     Run,
+    Simulate,
     decode_request,
     encode,
     framed,
 )
 from app.sandbox.script import Call, Holdings, Miss, Self, execute
+from app.sandbox.simulation import Simulation
 
 CHANNEL = 3
 _LAST_LINE = 10**6
 _FILLS = {"get_context": "context", "get_action": "action", "get_reward": "reward"}
-
-
-class TimeUp(BaseException):
-    """The script ran longer than it may."""
 
 
 def serve() -> NoReturn:
@@ -61,14 +61,25 @@ def serve() -> NoReturn:
     while True:
         size, number = HEADER.unpack(_read(HEADER.size))
         request = decode_request(_read(size))
-        answer = encode(Checked(faults(request))) if isinstance(request, Check) else worker.run(request)
-        _write(framed(number, answer))
+        _write(framed(number, worker.answer(request)))
 
 
 class _Worker:
     def __init__(self) -> None:
         self.holdings = Holdings()
         self.sources: dict[str, dict[str, str]] = {}
+        self.simulation = Simulation(self.holdings, self.sources, self._failure)
+
+    def answer(self, request: Run | Check | Simulate | Collect) -> bytes:
+        """Do what the frame asks for."""
+        if isinstance(request, Check):
+            return encode(Checked(faults(request)))
+        if isinstance(request, Simulate):
+            self._add(request)
+            return encode(self.simulation.run(request))
+        if isinstance(request, Collect):
+            return encode(self.simulation.collect(request))
+        return self.run(request)
 
     def run(self, request: Run) -> bytes:
         """Bring the holdings up to date, then run each item within its limits."""
@@ -89,13 +100,16 @@ class _Worker:
             self.holdings.settle(request.settle == "promote")
         if request.clear:
             self.holdings.clear()
+        self._add(request)
+        self.holdings.complete.update(map(tuple, request.complete))  # type: ignore[arg-type]
+        self.holdings.too_wide.update(map(tuple, request.too_wide))  # type: ignore[arg-type]
+
+    def _add(self, request: Run | Simulate) -> None:
         for exp_id, scripts in request.programs.items():
             self.sources[exp_id] = scripts or {}
             self.holdings.programs[exp_id] = None if scripts is None else _compiled(exp_id, scripts)
         for entry in request.thetas:
             self.holdings.base.put(entry.exp_id, entry.name, entry.key, entry.value, entry.theta)
-        self.holdings.complete.update(map(tuple, request.complete))  # type: ignore[arg-type]
-        self.holdings.too_wide.update(map(tuple, request.too_wide))  # type: ignore[arg-type]
 
     def _item(self, request: Run, item: Item) -> bytes:
         call = Call(self.holdings, sees_waiting=request.keep)
@@ -107,12 +121,12 @@ class _Worker:
                 return False, b""
             except BaseException as error:
                 # A repeated alarm may strike while the message is being made; it then replaces the error.
-                return False, encode(self._failure(error, request, item))
+                return False, encode(self._failure(error, request.exp_id, request.script, item.number, request.seconds))
 
         try:
             ran, outcome = _limited(attempt, request.seconds)
         except TimeUp:
-            ran, outcome = False, encode(_too_long(request, item))
+            ran, outcome = False, encode(_too_long(request.script, item.number, request.seconds))
         if call.missed:
             return encode(Missed(item.number, call.missing_thetas, call.missing_ranges, call.missing_programs))
         if ran and request.keep:
@@ -141,13 +155,13 @@ class _Worker:
             raise NotStorable(f"the script gives back more than {ITEM_VALUES:,} values")
         return outcome
 
-    def _failure(self, error: BaseException, request: Run, item: Item) -> Failed:
+    def _failure(self, error: BaseException, exp_id: str, script: str, number: int, seconds: float) -> Failed:
         if isinstance(error, TimeUp):
-            return _too_long(request, item)
-        script, line = _place(error, request.script)
-        lines = self.sources.get(request.exp_id, {}).get(script, "").splitlines()
+            return _too_long(script, number, seconds)
+        script, line = _place(error, script)
+        lines = self.sources.get(exp_id, {}).get(script, "").splitlines()
         source = lines[line - 1].strip()[:500] if line and line <= len(lines) else None
-        return Failed(item.number, script, _message(error), line, source, isinstance(error, MemoryError))
+        return Failed(number, script, _message(error), line, source, isinstance(error, MemoryError))
 
 
 def _parts(done: Done) -> Iterator[Any]:
@@ -156,9 +170,8 @@ def _parts(done: Done) -> Iterator[Any]:
         yield None if write.theta is None else msgspec.msgpack.decode(write.theta)
 
 
-def _too_long(request: Run, item: Item) -> Failed:
-    message = f"{request.script} ran longer than {request.seconds:g} s"
-    return Failed(item.number, request.script, message, None, None, True)
+def _too_long(script: str, number: int, seconds: float) -> Failed:
+    return Failed(number, script, f"{script} ran longer than {seconds:g} s", None, None, True)
 
 
 def _message(error: BaseException) -> str:

@@ -28,6 +28,7 @@ class Orders(msgspec.Struct):
 
     memory_mb: int
     cpu_seconds: int
+    niceness: int = 0
     layers: dict[str, bool] = {}
 
 
@@ -40,6 +41,7 @@ def main(control_fd: int, orders: Orders) -> NoReturn:
     """Put up the walls, then fork a worker for every socket that arrives, until the server hangs up."""
     preload()
     gc.collect()
+    os.nice(orders.niceness)
     layers = Layers(**orders.layers)
     surroundings.keep_only(control_fd)
     control = socket.socket(fileno=surroundings.CHANNEL_FD)

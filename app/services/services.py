@@ -10,6 +10,7 @@ from app.sandbox.pool import Pool
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
+from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
 from app.storage.store import Store
 
@@ -25,4 +26,5 @@ class Services:
     accounts: Accounts
     experiments: ExperimentService
     statistics: Statistics
+    simulations: SimulationService
     catalogue: Catalogue

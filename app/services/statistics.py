@@ -12,7 +12,7 @@ from app.domain.experiment import Head
 from app.domain.theta import joined
 from app.errors import InvalidParameter, NotYours
 from app.storage.client import Document
-from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, Log
+from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS, Log
 from app.storage.store import Store
 
 _COUNT_SECONDS = 1.0
@@ -74,6 +74,10 @@ class Statistics:
     async def errors(self, exp_id: str, before: str | None, limit: int) -> Page:
         """What went wrong in scripts."""
         return await self._page(ERRORS, exp_id, before, limit)
+
+    async def simulations(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """Runs of simulations that were stored with their draws."""
+        return await self._page(SIMULATIONS, exp_id, before, limit)
 
     async def hourly_theta(self, exp_id: str, name: str, before: str | None, limit: int) -> Page:
         """The snapshots of theta: one row per hour, as ``{"date", "theta"}``; the cursor is an hour."""

@@ -12,7 +12,7 @@ from app.storage.heads import DELETING
 _CHUNK = 500
 # The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
 _MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
-_DROPPED = ("requests",)
+_DROPPED = ("requests", "simulations", "simulation_chunks")
 
 
 class Archive(Storage):

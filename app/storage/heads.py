@@ -19,11 +19,11 @@ class Heads(Storage):
     async def find(self, exp_ids: list[str]) -> dict[str, Head]:
         """The heads that exist, by experiment."""
         found = self.db.heads.find({"_id": {"$in": exp_ids}})
-        return {document["_id"]: _head(document) async for document in found}
+        return {document["_id"]: head_of(document) async for document in found}
 
     async def all(self) -> list[Head]:
         """Every live head."""
-        return [_head(document) async for document in self.db.heads.find({"state": LIVE})]
+        return [head_of(document) async for document in self.db.heads.find({"state": LIVE})]
 
     async def insert(self, exp_id: str, session: Any) -> None:
         """The head of a new experiment."""
@@ -60,10 +60,11 @@ class Heads(Storage):
             return_document=True,
             session=session,
         )
-        return _head(document) if document else None
+        return head_of(document) if document else None
 
 
-def _head(document: Document) -> Head:
+def head_of(document: Document) -> Head:
+    """The head in a document."""
     return Head(
         exp_id=document["_id"],
         seq=document["seq"],

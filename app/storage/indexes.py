@@ -27,6 +27,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     "errors": [IndexModel([("exp_id", UP), ("date", DOWN), ("_id", DOWN)])],
     "sessions": [IndexModel([("user", UP)]), IndexModel([("expires", UP)], expireAfterSeconds=0)],
     "theta_snapshots": [IndexModel([("exp_id", UP), ("name", UP), ("hour", DOWN), ("key", UP), ("value", UP)])],
+    "simulations": [
+        IndexModel([("exp_id", UP), ("date", DOWN), ("_id", DOWN)]),
+        IndexModel([("exp_id", UP), ("logged", UP), ("date", DOWN), ("_id", DOWN)]),
+    ],
+    "simulation_chunks": [IndexModel([("run", UP), ("kind", UP), ("number", UP)]), IndexModel([("exp_id", UP)])],
     "archive": [IndexModel([("exp_id", UP)])],
     "heads": [IndexModel([("state", UP)]), IndexModel([("reset", UP)], sparse=True)],
     "counters": [],

@@ -16,10 +16,11 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Log:
-    """A collection of rows of experiments, in the order of ``seq``, or of time and id."""
+    """A collection of rows of experiments, in the order of ``seq``, or of time and id; or only those marked so."""
 
     collection: str
     by_seq: bool = False
+    marked: str = ""
 
     @property
     def order(self) -> list[tuple[str, int]]:
@@ -47,6 +48,7 @@ DECISIONS = Log("decisions")
 REWARDS = Log("rewards", by_seq=True)
 LOGS = Log("logs")
 ERRORS = Log("errors")
+SIMULATIONS = Log("simulations", marked="logged")
 
 
 class Pages(Storage):
@@ -68,4 +70,4 @@ class Pages(Storage):
 
 
 def _wanted(log: Log, exp_id: str, before: str | None) -> dict[str, Any]:
-    return {"exp_id": exp_id} | (log.before(before) if before else {})
+    return {"exp_id": exp_id} | ({log.marked: True} if log.marked else {}) | (log.before(before) if before else {})

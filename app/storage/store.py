@@ -17,6 +17,7 @@ from app.storage.pages import Pages
 from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
 from app.storage.settings import SharedSettings
+from app.storage.simulations import Simulations
 from app.storage.snapshots import Snapshots
 from app.storage.thetas import Thetas
 from app.storage.transactions import Transactions
@@ -45,6 +46,7 @@ class Store(Storage):
         self.snapshots = Snapshots(database)
         self.leases = Leases(database)
         self.archive = Archive(database)
+        self.simulations = Simulations(database, transactions)
         self.settings = SharedSettings(database)
 
     async def prepare(self) -> None:

@@ -12,8 +12,11 @@ from typing import Any
 
 from pymongo import InsertOne, ReplaceOne
 
+from app.domain.experiment import Head
 from app.domain.theta import ThetaKey, joined
+from app.errors import NotYours
 from app.storage.client import Document, Storage
+from app.storage.heads import LIVE, head_of
 from app.storage.transactions import Conflict
 
 
@@ -67,6 +70,21 @@ class Thetas(Storage):
         done = await self.db.theta.bulk_write(operations, ordered=False, session=session)
         if done.matched_count + done.inserted_count != len(operations):
             raise Conflict
+
+    async def copy(self, exp_id: str, most_bytes: int) -> tuple[Head, list[StoredTheta]] | None:
+        """A live experiment's head and thetas, at one moment; ``None`` where that is more than so many bytes."""
+        async with await self.db.client.start_session(snapshot=True) as session:
+            found = await self.db.heads.find_one({"_id": exp_id, "state": LIVE}, session=session)
+            if found is None:
+                raise NotYours(exp_id)
+            head = head_of(found)
+            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": {"$ne": None}}
+            summed = {"_id": None, "size": {"$sum": {"$bsonSize": "$$ROOT"}}}
+            async for row in self.db.theta.aggregate([{"$match": wanted}, {"$group": summed}], session=session):
+                if row["size"] > most_bytes:
+                    return None
+            in_order = self.db.theta.find(wanted, session=session).sort([("name", 1), ("key", 1), ("value", 1)])
+            return head, [_stored(document) async for document in in_order]
 
     def current(self, exp_id: str, epoch: int, name: str) -> AsyncIterator[Document]:
         """The thetas of one name that are not deleted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit import accounts, core, experiments, statistics
+from app.dialects.streamingbandit import accounts, core, evaluation, experiments, statistics
 
 _ID = r"([0-9A-Za-z_-]{1,64})"
 
@@ -24,9 +24,13 @@ ROUTES = [
     (rf"/(?i:stats)/{_ID}/(?i:hourlytheta)", statistics.HourlyTheta),
     (rf"/(?i:stats)/{_ID}/(?i:actionlog)", statistics.ActionLog),
     (rf"/(?i:stats)/{_ID}/(?i:rewardlog)", statistics.RewardLog),
+    (rf"/(?i:stats)/{_ID}/(?i:simulationlog)", statistics.SimulationLog),
     (rf"/(?i:stats)/{_ID}/(?i:log)", statistics.ManualLog),
     (rf"/(?i:stats)/{_ID}/(?i:errors)", statistics.ErrorLog),
     (rf"/(?i:stats)/{_ID}/(?i:summary)", statistics.SummaryHandler),
+    (rf"/(?i:eval)/{_ID}/(?i:simulate)", evaluation.Simulate),
+    (rf"/(?i:eval)/{_ID}/(?i:simulations)", evaluation.Simulations),
+    (rf"/(?i:eval)/{_ID}/(?i:simulations)/{_ID}", evaluation.OneSimulation),
     (r"/(?i:user)", accounts.UserHandler),
     (r"/(?i:login)", accounts.Login),
     (r"/(?i:logout)", accounts.Logout),

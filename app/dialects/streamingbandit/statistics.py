@@ -94,14 +94,19 @@ class LogHandler(StatisticsHandler):
     async def _json(self, page: Page) -> None:
         separator = b"["
         async for row in page.rows:
-            await self._put(separator + _encode(self.shape.row(row)))
+            await self._put(separator)
+            await self._put_row(row)
             separator = b",\n"
         self.finish(b"[]" if separator == b"[" else b"]")
 
     async def _lines(self, page: Page) -> None:
         async for row in page.rows:
-            await self._put(_encode(self.shape.row(row)) + b"\n")
+            await self._put_row(row)
+            await self._put(b"\n")
         self.finish()
+
+    async def _put_row(self, row: dict[str, Any]) -> None:
+        await self._put(_encode(self.shape.row(row)))
 
     async def _csv(self, page: Page) -> None:
         line = io.StringIO()
@@ -157,6 +162,26 @@ class ManualLog(LogHandler):
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
         """What scripts logged."""
         return await self.services.statistics.logs(exp_id, before, limit)
+
+
+class SimulationLog(LogHandler):
+    """``/stats/EXP_ID/simulationlog``."""
+
+    shape = Shape(wire.RUN_COLUMNS, wire.run_row)
+
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+        """Simulations that were run with log_stats."""
+        return await self.services.statistics.simulations(exp_id, before, limit)
+
+    async def _put_row(self, row: dict[str, Any]) -> None:
+        """A run with its theta and all its draws, piece by piece, as it may be larger than the memory."""
+        simulations = self.services.simulations
+        await self._put(_encode(self.shape.row(row | {"theta": await simulations.theta_of(row)}))[:-1] + b',"data":{')
+        number = 0
+        async for draw in simulations.logged(row):
+            await self._put((b"," if number else b"") + b'"%d":' % number + _encode(draw))
+            number += 1
+        await self._put(b"}}")
 
 
 class ErrorLog(LogHandler):

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from app.domain.experiment import SCRIPTS, Draft, Experiment
 from app.domain.ids import seed_of
+from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan
 from app.engine.calls import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
 from app.http.arguments import json_object
@@ -205,3 +206,66 @@ def revision_row(row: dict[str, Any]) -> dict[str, Any]:
 def _shown(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
     shown = {column: row[column] for column in columns if row.get(column) is not None}
     return shown | {"date": row["date"].isoformat()}
+
+
+RUN_COLUMNS = ("date", "run", "status", "done", "n", "seed", "repeat", "start", "commit", "log_stats", "revision")
+_DRAW = ("context", "action", "reward", "theta")
+
+
+def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
+    """The simulation that a caller asks for, and whether every draw is to be shown; ``N`` may be called ``n``."""
+    sized = {"n": given["N"] if "N" in given else given.get("n"), "repeat": given.get("repeat")}
+    numbers: dict[str, Any] = {
+        name: _whole(name, value, 1, most)
+        for (name, value), most in zip(sized.items(), (MOST_DRAWS, MOST_REPEATS), strict=True)
+        if value not in (None, "")
+    }
+    if given.get("seed") not in (None, ""):
+        numbers["seed"] = _whole("seed", given["seed"], -(2**63), 2**63 - 1)
+    start = given.get("start") or "empty"
+    if start not in ("empty", "current"):
+        raise InvalidParameter("start", "expected empty or current")
+    commit, log_stats = _truth("commit", given), _truth("log_stats", given)
+    plan = Plan(**numbers, current=start == "current", commit=commit, log_stats=log_stats)
+    return plan, _truth("verbose", given, True)
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    number: Any = value
+    if isinstance(value, str):
+        digits = value.strip().removeprefix("-")
+        number = int(value) if digits.isdecimal() and digits.isascii() and len(digits) < 20 else None
+    elif isinstance(value, float) and value.is_integer():
+        number = int(value)
+    if type(number) is not int or not least <= number <= most:
+        raise InvalidParameter({"n": "N"}.get(name, name), f"expected a whole number from {least:,} to {most:,}")
+    return number
+
+
+def _truth(name: str, given: dict[str, Any], default: bool = False) -> bool:
+    value = given.get(name, default)
+    word = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(word, bool):
+        return word
+    if not isinstance(word, str) or word not in _TRUE | _FALSE:
+        raise InvalidParameter(name, "expected True or False")
+    return word in _TRUE
+
+
+def simulation_start(exp_id: str, plan: Plan) -> bytes:
+    """The beginning of the answer to simulate; its draws, its theta and its end follow."""
+    return json.dumps({"experiment": exp_id, "seed": plan.seed, "N": plan.n}).encode()[:-1]
+
+
+def draw_row(row: list[dict[str, Any]]) -> dict[str, Any]:
+    """One draw of a simulation."""
+    return dict(zip(_DRAW, row, strict=True))
+
+
+def run_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A simulation as it stands; ``series`` and ``theta`` where they were read."""
+    shown = _shown(row | {"run": row["_id"]}, (*RUN_COLUMNS, "theta", "error"))
+    shown["arms"] = {arm["arm"]: {k: v for k, v in arm.items() if k != "arm"} for arm in row.get("arms", [])}
+    if "series" in row:
+        shown["series"] = row["series"] | {"pulls": {one["arm"]: one["counts"] for one in row["series"]["pulls"]}}
+    return shown

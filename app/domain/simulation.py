@@ -1,0 +1,83 @@
+"""What a simulation is asked for, and how its draws are counted: by arm and by the reward's number."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.experiment import Draft
+
+MOST_DRAWS = 10_000_000
+MOST_REPEATS = 1_000
+# A visitor without any property needs no get_context; without the others there is nothing to choose, get or learn.
+NEEDED = ("get_action", "get_reward", "set_reward")
+_ARM_LENGTH = 100
+MOST_POINTS = 2_000
+_FEWEST_POINTS = 100
+
+
+def new_seed() -> int:
+    """A seed for whoever gives none."""
+    return secrets.randbits(31)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One simulation: so many draws from one seed, ``repeat`` times over; ``current`` starts from the live theta.
+
+    With ``commit`` its theta becomes the live one, with ``log_stats`` its draws are stored.
+    """
+
+    n: int = 1_000
+    seed: int = field(default_factory=new_seed)
+    repeat: int = 1
+    current: bool = False
+    commit: bool = False
+    log_stats: bool = False
+
+    @property
+    def start(self) -> str:
+        """Where its theta begins, in a word."""
+        return "current" if self.current else "empty"
+
+    @property
+    def points(self) -> int:
+        """How many points the series of one repetition may have; fewer where there are many to be averaged."""
+        return max(_FEWEST_POINTS, MOST_POINTS // self.repeat)
+
+    def seed_of(self, number: int) -> str:
+        """What the draws of one repetition are seeded from; the first is the simulation without repetitions."""
+        return str(self.seed) if number == 0 else f"{self.seed}/{number}"
+
+
+def missing_script(draft: Draft) -> str | None:
+    """The first script that a simulation needs and that is empty."""
+    return next((name for name in NEEDED if not draft.scripts[name].strip()), None)
+
+
+def arm_of(action: dict[str, Any]) -> str:
+    """What was done, as the name of an arm: the action's ``arm``, else its only field beside the propensity, else all.
+
+    >>> arm_of({"arm": "A", "propensity": 0.5}), arm_of({"version": 2, "propensity": 1}), arm_of({"x": 1, "y": [2]})
+    ('A', '2', '{"x": 1, "y": [2]}')
+    """
+    chosen: Any = action.get("arm")
+    if chosen is None:
+        rest = {name: value for name, value in action.items() if name != "propensity"}
+        chosen = next(iter(rest.values())) if len(rest) == 1 else rest
+    return (chosen if type(chosen) is str else json.dumps(chosen))[:_ARM_LENGTH]
+
+
+def value_of(reward: dict[str, Any]) -> float | None:
+    """The reward as one number: its ``value``, else its first number; a truth counts as 0 or 1.
+
+    >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({})
+    (2.0, 1.0, None)
+    """
+    for value in (reward.get("value"), *reward.values()):
+        if isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    return None
