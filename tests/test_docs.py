@@ -76,7 +76,12 @@ def test_every_call_is_documented_and_no_other_is() -> None:
 
 @pytest.mark.parametrize(
     ("log", "columns"),
-    [("actionlog", wire.ACTION_COLUMNS), ("rewardlog", wire.REWARD_COLUMNS), ("errors", wire.ERROR_COLUMNS)],
+    [
+        ("actionlog", wire.ACTION_COLUMNS),
+        ("rewardlog", wire.REWARD_COLUMNS),
+        ("errors", wire.ERROR_COLUMNS),
+        ("simulationlog", wire.RUN_COLUMNS),
+    ],
 )
 def test_the_columns_of_a_log_are_documented_in_their_order(log: str, columns: tuple[str, ...]) -> None:
     text = (DOCS / "statistics.rst").read_text()
@@ -99,7 +104,7 @@ def demo(server: Server) -> Iterator[Researcher]:
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="the documents use curl in a shell")
-@pytest.mark.parametrize("page", ["tutorial", "statistics", "api"])
+@pytest.mark.parametrize("page", ["tutorial", "statistics", "api", "simulation"])
 def test_the_commands_of_a_page_work(page: str, server: Server, demo: Researcher, tmp_path: Path) -> None:
     experiment = demo.create(f"experiment of {page}", **{k: v for k, v in BUTTONS.items() if k != "name"})
     advice = experiment.get_action().json()["advice_id"]
