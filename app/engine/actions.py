@@ -72,6 +72,8 @@ class ActionBatches:
                 decided.append(Decided(call, decision, outcome))
         if put_off:
             self._put_back(put_off, False)
+        # Those handed on or put back must not be answered with the fate of the others.
+        calls[:] = [each.call for each in decided]
         if decided:
             await self._save(decided, deadline)
             await self._answer(decided)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -80,7 +81,8 @@ class Lane(Generic[C]):
 
     def _wake(self) -> None:
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+            # In a context of its own: whoever wakes it may have little time left, and that limit would be inherited.
+            self._task = asyncio.get_running_loop().create_task(self._drain(), context=Context())
 
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # calls that arrived with this one join its batch

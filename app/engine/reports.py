@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import Context
 from datetime import UTC, datetime
 
 from app.domain.experiment import Experiment
@@ -41,7 +42,7 @@ class Reports:
                 }
             )
             if self._task is None:
-                self._task = asyncio.create_task(self._save())
+                self._task = asyncio.get_running_loop().create_task(self._save(), context=Context())
         return ScriptFailed(failed.script, failed.message, failed.line, failed.source)
 
     async def flush(self) -> None:

@@ -12,6 +12,7 @@ The rules that keep several servers exact:
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -51,6 +52,10 @@ _GRACE_SECONDS = 1.0
 now = time.monotonic
 
 
+# What a runtime leases its workers by: never the same twice, so that no worker outlives what it was told.
+_keys = itertools.count()
+
+
 class Moved(Exception):
     """The heads moved on while a batch was being run: it must be run again."""
 
@@ -72,7 +77,7 @@ class Runtime:
         self._outbox = Outbox()
         self._worker: Worker | None = None
         self._keeper: Worker | None = None
-        self._generation = 0
+        self._key = next(_keys)
         self._loading = asyncio.Lock()
         self._checked = 0.0
 
@@ -142,13 +147,9 @@ class Runtime:
         """Forget everything; the next call loads again, on another worker."""
         self.view = None
         self.cache.clear()
-        self._pool.forget(self._lease_key)
-        self._generation += 1
+        self._pool.forget(self._key)
+        self._key = next(_keys)
         self._worker = None
-
-    @property
-    def _lease_key(self) -> tuple[str, int]:
-        return self.exp_id, self._generation
 
     # Running scripts -----------------------------------------------------------------------------------------------
 
@@ -177,10 +178,10 @@ class Runtime:
         view = self.view
         if view is None:
             raise Moved
-        key = self._lease_key
+        key = self._key
         results: dict[int, tuple[Outcome, View]] = {}
         async with self._pool.lease(key) as worker:
-            if self._lease_key != key:
+            if self._key != key:
                 raise Moved
             self._meet(worker)
             if keep:
@@ -191,7 +192,7 @@ class Runtime:
             for round_ in range(ROUNDS + 1):
                 missed: list[Missed] = []
                 at = self.view
-                if at is None or self._lease_key != key or (keep and not view.agrees(at)):
+                if at is None or self._key != key or (keep and not view.agrees(at)):
                     worker.kill()  # it may serve a revision that is no longer
                     raise Moved
                 for outcome in await self._ask(worker, script, todo, keep, at):
@@ -208,8 +209,8 @@ class Runtime:
                 assert at is not None
                 for item in todo:
                     results[item.number] = (_too_many_rounds(script, item), at)
-            if any(isinstance(outcome, Failed) for outcome, _ in results.values()):
-                worker.kill()  # it may hold what a script left half done
+            if self._key != key or any(isinstance(outcome, Failed) for outcome, _ in results.values()):
+                worker.kill()  # nobody will ask for it again, or it may hold what a script left half done
         if self.cache.size > self._limits.theta_cache_bytes:
             self.cache.clear()
             # What was about to be sent is no longer held either: nobody would tell the worker when it changes.
@@ -307,9 +308,10 @@ class Runtime:
 
     async def _join(self, exp_id: str) -> None:
         """Let the scripts call another experiment of the same owner."""
+        generation = self._key
         experiment = await self._store.experiments.find(exp_id)
         head = (await self._store.heads.find([exp_id])).get(exp_id)
-        if self.view is None:
+        if self.view is None or self._key != generation:
             raise Moved
         ours = experiment is not None and experiment.owner == self.view.experiment.owner
         if experiment is None or head is None or head.state != LIVE or not ours:
@@ -321,7 +323,8 @@ class Runtime:
     async def _fetch_keys(self, keys: list[ThetaKey]) -> None:
         if not keys:
             return
-        view, found = await self._read(lambda view: self._store.thetas.find(keys, _epochs(view)))
+        wanted = {key.exp_id for key in keys}
+        view, found = await self._read(wanted, lambda view: self._store.thetas.find(keys, _epochs(view)))
         there = {theta.key for theta in found}
         for key in keys:
             if key not in there:
@@ -333,25 +336,32 @@ class Runtime:
         if not self.cache.has_range(wanted):
             exp_id, name, key = wanted
             view, found = await self._read(
-                lambda view: self._store.thetas.find_range(exp_id, view.heads[exp_id].epoch, name, key, limit + 1)
+                {exp_id},
+                lambda view: self._store.thetas.find_range(exp_id, view.heads[exp_id].epoch, name, key, limit + 1),
             )
             if len(found) > limit:
                 return False
-            self.cache.complete.add(wanted)
+            self.cache.add_range(wanted)
             await self._take_in(view, found)
         for entry in self.cache.in_range(wanted):
             self._outbox.thetas[ThetaKey(entry.exp_id, entry.name, entry.key, entry.value)] = entry.theta
         self._outbox.complete.add(wanted)
         return True
 
-    async def _read(self, query: Callable[[View], Awaitable[list[StoredTheta]]]) -> tuple[View, list[StoredTheta]]:
-        """What the query finds while the view stays where it is: a view that moved meanwhile may know of more."""
+    async def _read(
+        self, exp_ids: set[str], query: Callable[[View], Awaitable[list[StoredTheta]]]
+    ) -> tuple[View, list[StoredTheta]]:
+        """What the query finds while the view stays where it is: a view that moved meanwhile may know of more.
+
+        ``Moved`` if everything was dropped meanwhile: what is held and told from then on is another worker's.
+        """
+        generation = self._key
         while True:
             view = self.view
-            if view is None:
+            if view is None or self._key != generation or not exp_ids <= view.heads.keys():
                 raise Moved
             found = await query(view)
-            if view.agrees(self.view):
+            if view.agrees(self.view) and self._key == generation:
                 return view, found
 
     async def _take_in(self, view: View, found: list[StoredTheta]) -> None:
@@ -359,7 +369,10 @@ class Runtime:
         for theta in found:
             self._hold(theta.key, Held(_encoded(theta), stored=True))
         if any(theta.seq > view.heads[theta.key.exp_id].seq for theta in found):
+            generation = self._key
             await self.refresh()
+            if self._key != generation:
+                raise Moved
 
     def _hold(self, key: ThetaKey, held: Held) -> None:
         self.cache.put(key, held)

@@ -76,10 +76,18 @@ class ThetaCache:
 
     def put(self, key: ThetaKey, held: Held) -> None:
         """Remember one theta."""
-        change = _size(held) - _size(self.entries.get(key))
+        self._grow(_size(key, held) - _size(key, self.entries.get(key)))
+        self.entries[key] = held
+
+    def add_range(self, wanted: RangeName) -> None:
+        """Remember that every theta of a range is held."""
+        if wanted not in self.complete:
+            self._grow(_names_size(wanted))
+            self.complete.add(wanted)
+
+    def _grow(self, change: int) -> None:
         self.size += change
         self._ledger.size += change
-        self.entries[key] = held
 
     def get(self, key: ThetaKey) -> Held | None:
         """What is known of one theta; a key in a range known whole that is not there has none."""
@@ -113,8 +121,12 @@ class ThetaCache:
         self.size = 0
 
 
-def _size(held: Held | None) -> int:
-    return 0 if held is None else 200 + len(held.theta or b"")
+def _size(key: ThetaKey, held: Held | None) -> int:
+    return 0 if held is None else _names_size(key) + len(held.theta or b"")
+
+
+def _names_size(names: Iterable[str | None]) -> int:
+    return 200 + sum(len(name or "") for name in names)
 
 
 @dataclass

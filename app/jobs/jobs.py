@@ -82,20 +82,24 @@ class Jobs:
 
     async def time_out(self) -> None:
         """Give advices that waited too long their default reward, in small batches, until none is left."""
-        while overdue := await self._store.decisions.overdue(await self._store.leases.now(), _TIMEOUTS_AT_ONCE):
-            settled = await asyncio.gather(*map(self._default, overdue))
-            if not any(settled):
-                return
+        deleted: set[str] = set()  # about to be moved away
+        now = await self._store.leases.now()
+        while overdue := await self._store.decisions.overdue(now, deleted, _TIMEOUTS_AT_ONCE):
+            settled = await asyncio.gather(*map(self._default, overdue), return_exceptions=True)
+            failures = [outcome for outcome in settled if isinstance(outcome, Exception)]
+            if failures:
+                raise failures[0]  # the next tick tries again
+            deleted |= {decision.exp_id for decision, done in zip(overdue, settled, strict=True) if not done}
 
     async def _default(self, decision: Decision) -> bool:
-        """Record one default reward; whether that decision is out of the way."""
+        """Record one default reward; False if its experiment is gone."""
         try:
             live = await self._engine.find(decision.exp_id)
             await live.set_reward(decision.default_reward or {}, advice_id=decision.id, default=True)
         except ScriptFailed:
             await self._store.decisions.give_up(decision.id)
         except KeyRefused:
-            return False  # deleted: it is about to be moved away
+            return False
         return True
 
     async def fold(self) -> None:

@@ -181,7 +181,11 @@ class Pool:
             self._wanted.set()
 
     def _serve_waiting(self) -> None:
-        while self._waiting and (self._spares or not self._full):
+        while self._waiting:
+            if self._full and not self._spares and not self._forking:
+                self._retire(next((key for key in self._workers if key not in self._leased), None))
+            if self._full and not self._spares:
+                return
             place = self._waiting.popleft()
             if not place.cancelled():
                 place.set_result(self._reserve())

@@ -6,10 +6,9 @@ from datetime import datetime
 
 from pymongo import errors
 
-from app.storage.client import Document, Storage, only_duplicates
+from app.storage.client import Chunk, Document, Storage, only_duplicates
 from app.storage.heads import DELETING
 
-_CHUNK = 500
 # The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
 _MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
 _DROPPED = ("requests", "simulations", "simulation_chunks")
@@ -26,7 +25,7 @@ class Archive(Storage):
     async def move(self, exp_id: str) -> None:
         """Move everything the experiment has; begun again after a kill, it goes on where it was."""
         for collection in _MOVED:
-            while rows := [row async for row in self.db[collection].find({"exp_id": exp_id}).limit(_CHUNK)]:
+            while rows := await self._chunk(collection, exp_id):
                 await self._keep(collection, exp_id, rows)
                 await self.db[collection].delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
         for collection in _DROPPED:
@@ -36,6 +35,13 @@ class Archive(Storage):
             if rows:
                 await self._keep(collection, exp_id, rows)
                 await self.db[collection].delete_one({"_id": exp_id})
+
+    async def _chunk(self, collection: str, exp_id: str) -> list[Document]:
+        chunk = Chunk()
+        async for row in self.db[collection].find({"exp_id": exp_id}):
+            if chunk.add(row):
+                break
+        return chunk.rows
 
     async def _keep(self, collection: str, exp_id: str, rows: list[Document]) -> None:
         kept = [

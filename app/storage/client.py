@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import bson
 import pymongo
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
@@ -25,6 +26,8 @@ DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 _OPERATION_MS = 5_000
 _DUPLICATE_KEY = 11000
+_CHUNK_ROWS = 500
+_CHUNK_BYTES = 8 * 2**20
 
 Document = dict[str, Any]
 
@@ -83,6 +86,20 @@ def is_outage(error: errors.PyMongoError) -> bool:
 
 # Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server.
 _STATE_CHANGES = {6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+
+
+class Chunk:
+    """Rows that are gathered until they are many or large."""
+
+    def __init__(self) -> None:
+        self.rows: list[Document] = []
+        self._bytes = 0
+
+    def add(self, row: Document) -> bool:
+        """Add a row; whether the chunk is full now."""
+        self.rows.append(row)
+        self._bytes += len(bson.encode(row))
+        return len(self.rows) >= _CHUNK_ROWS or self._bytes >= _CHUNK_BYTES
 
 
 def only_duplicates(error: errors.BulkWriteError) -> bool:

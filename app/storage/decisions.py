@@ -55,9 +55,9 @@ class Decisions(Storage):
         if changed.modified_count != len(ids):
             raise Conflict
 
-    async def overdue(self, now: datetime, limit: int) -> list[Decision]:
-        """Pending decisions whose time was over at ``now``, those that waited longest first."""
-        wanted = {"status": "pending", "expires_at": {"$lte": now}}
+    async def overdue(self, now: datetime, without: set[str], limit: int) -> list[Decision]:
+        """Pending decisions whose time was over at ``now``, longest first, but of the experiments in ``without``."""
+        wanted = {"status": "pending", "expires_at": {"$lte": now}, "exp_id": {"$nin": list(without)}}
         return [_decision(row) async for row in self.db.decisions.find(wanted).sort("expires_at", 1).limit(limit)]
 
     async def give_up(self, decision_id: str) -> None:

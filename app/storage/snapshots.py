@@ -8,9 +8,7 @@ from typing import Any
 
 from pymongo import errors
 
-from app.storage.client import Document, Storage, only_duplicates
-
-_CHUNK = 500
+from app.storage.client import Chunk, Document, Storage, only_duplicates
 
 
 class Snapshots(Storage):
@@ -18,13 +16,12 @@ class Snapshots(Storage):
 
     async def take(self, exp_id: str, epoch: int, hour: datetime, now: datetime) -> None:
         """Snapshot every theta of the experiment that has no snapshot of this hour yet."""
-        chunk: list[Document] = []
+        chunk = Chunk()
         async for theta in self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "theta": {"$ne": None}}):
-            chunk.append(_row(theta, hour, now))
-            if len(chunk) >= _CHUNK:
-                await self._insert(chunk)
-                chunk = []
-        await self._insert(chunk)
+            if chunk.add(_row(theta, hour, now)):
+                await self._insert(chunk.rows)
+                chunk = Chunk()
+        await self._insert(chunk.rows)
 
     async def _insert(self, rows: list[Document]) -> None:
         if not rows:

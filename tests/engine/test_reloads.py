@@ -1,0 +1,100 @@
+"""What a server forgets and loads again: no worker that was told older things is ever asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from app.domain.experiment import Experiment
+from app.engine.engine import Engine
+from app.engine.limits import Limits
+from app.sandbox.pool import Pool
+from app.sandbox.sources import Zygote
+from app.storage.client import connect
+from app.storage.store import Store
+from tests.load import hammer, path
+from tests.servers import COUNTING, Server
+
+SLOW = COUNTING | {"get_action": "import time\ntime.sleep(0.2)\nself.get_theta('arm', 'a')\nself.action['arm'] = 'a'"}
+
+
+@asynccontextmanager
+async def engine(store: Store, limits: Limits) -> AsyncIterator[Engine]:
+    pool = Pool(Zygote(512), 4)
+    await pool.start()
+    running = Engine(store, pool, limits)
+    try:
+        yield running
+    finally:
+        await running.close()
+        await pool.stop()
+
+
+async def reward(running: Engine, exp_id: str) -> None:
+    live = await running.find(exp_id)
+    await live.set_reward({}, context={}, action={"arm": "a"})
+
+
+def with_two_engines(mongo: str, story: Callable[[Store, Engine, Engine, str], Awaitable[None]]) -> None:
+    """Two engines in this process over one real database, as of two servers, and a counting experiment."""
+
+    async def tell() -> None:
+        store = Store(connect(mongo, f"test_{secrets.token_hex(4)}"))
+        await store.prepare()
+        made = Experiment(id="e", key="k", owner="o", name="n", created=datetime.now(UTC), **SLOW)
+        await store.experiments.insert(made)
+
+        async with engine(store, Limits()) as one, engine(store, Limits()) as two:
+            await story(store, one, two, made.id)
+        await store.db.client.drop_database(store.db.name)
+        store.close()
+
+    asyncio.run(tell())
+
+
+def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo: str) -> None:
+    async def story(store: Store, one: Engine, two: Engine, exp_id: str) -> None:
+        await reward(one, exp_id)
+        live = await one.find(exp_id)
+        asked = asyncio.create_task(live.get_action({}))
+        await asyncio.sleep(0.1)  # the script sleeps twice as long
+        live.runtime.drop()
+        await asked
+        one._live.clear()  # as if it had had to make room for others
+        await reward(two, exp_id)
+        await reward(one, exp_id)
+        (row,) = [row async for row in store.thetas.current(exp_id, 1, "_theta")]
+        assert row["theta"] == {"n": 3}
+
+    with_two_engines(mongo, story)
+
+
+def test_forgetting_at_any_moment_loses_no_reward(mongo: str) -> None:
+    async def story(store: Store, one: Engine, two: Engine, exp_id: str) -> None:
+        async def forget() -> None:
+            while True:
+                await asyncio.sleep(0.05)
+                (await one.find(exp_id)).runtime.drop()
+
+        forgetting = asyncio.create_task(forget())
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(reward(running, exp_id) for running in [one, two] * 100))
+        forgetting.cancel()
+        (row,) = [row async for row in store.thetas.current(exp_id, 1, "_theta")]
+        assert row["theta"] == {"n": 200}
+
+    with_two_engines(mongo, story)
+
+
+def test_a_lane_that_another_woke_late_has_its_own_time(start: Callable[..., Server]) -> None:
+    server = start(**{"mongodb.timeout_seconds": 2})
+    learning = "count = base.Count(self.get_theta('n'))\ncount.increment()\nself.set_theta(count, 'n')\n"
+    with server.researcher() as researcher:
+        experiment = researcher.create(get_action=learning)
+        paths = [path("getaction", experiment.id, experiment.key)] * 3000
+        answers = hammer([server.url], paths, clients=32)
+        assert {answer.status for answer in answers} == {200}
+        assert experiment.theta() == {"n": {"n": 3000}}
