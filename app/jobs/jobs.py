@@ -45,7 +45,8 @@ class Jobs:
 
     async def start(self) -> None:
         """Begin; the first server to come leads."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # What goes wrong in a job is logged here; that one was cancelled at the end is no error.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         await self._beat()
         self._every(_BEAT_SECONDS, self._guarded(self._beat))
         self._every(self._times.snapshot_tick, self._led(self.snapshot))
