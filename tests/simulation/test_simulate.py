@@ -280,7 +280,7 @@ def test_a_logged_simulation_is_in_the_simulation_log(experiment: Experiment) ->
 
 
 def test_a_failed_simulation_is_not_logged(researcher: Researcher, database: Any) -> None:
-    failing = BUTTONS["set_reward"] + "if mean.get_value() == 1:\n    1 / 0\n"
+    failing = BUTTONS["set_reward"] + "if mean.get_count() == 20:\n    1 / 0\n"
     experiment = researcher.create(**(BUTTONS | {"set_reward": failing}))
     assert simulate(experiment, N=1000, log_stats="True").status_code == 500
     assert experiment.stats("simulationlog") == []
