@@ -194,11 +194,15 @@ def _password(options: argparse.Namespace) -> str | None:
     if not sys.stdin.isatty():
         print("thetaloop: no terminal to ask for the password; give it with --password-stdin", file=sys.stderr)
         return None
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != password:
-        print("thetaloop: the two passwords differ", file=sys.stderr)
-        return None
-    return password
+    try:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") == password:
+            return password
+        complaint = "the two passwords differ"
+    except EOFError:
+        complaint = "no password was given"
+    print(f"thetaloop: {complaint}", file=sys.stderr)
+    return None
 
 
 if __name__ == "__main__":
