@@ -37,6 +37,7 @@ from app.storage.transactions import Conflict
 
 _decode = msgspec.msgpack.Decoder().decode
 _PAUSE = 0.002
+_LONGEST_PAUSE = 0.05
 
 
 class CommitBatches:
@@ -74,7 +75,8 @@ class CommitBatches:
                         raise Overloaded() from None
                     await self._runtime.refresh()
                 if conflicts > 3:
-                    await asyncio.sleep(min(0.2, _PAUSE * 2 ** (conflicts - 3)) * (0.5 + random.random()))
+                    # Short, so that of two servers on one experiment the loser keeps a chance to come first.
+                    await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** (conflicts - 3)) * (0.5 + random.random()))
                     half = max(1, len(calls) // 2)
                     if calls[half:]:
                         self._put_back(calls[half:], False)

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo import errors
 
 from app.domain.decision import Decision
-from app.errors import StoreUnavailable
+from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, Storage, is_outage, only_duplicates
 from app.storage.transactions import Conflict
 
@@ -22,6 +22,7 @@ class Decisions(Storage):
         """Insert them all; an unclear outcome is repeated with the same ids until ``deadline``."""
         documents = [_document(decision) for decision in decisions]
         pause = 0.01
+        sent = False
         while True:
             try:
                 await self.db.decisions.insert_many(documents, ordered=False)
@@ -34,8 +35,9 @@ class Decisions(Storage):
             except errors.PyMongoError as error:
                 if not is_outage(error):
                     raise
+                sent = sent or not isinstance(error, errors.ServerSelectionTimeoutError)
             if time.monotonic() + pause > deadline:
-                raise StoreUnavailable()
+                raise OutcomeUnknown() if sent else StoreUnavailable()
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.5)
 
