@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler
 
 from app.domain.user import User
@@ -118,7 +119,13 @@ class JsonHandler(RequestHandler):
         self.finish(_encode(value))
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer with the status that belongs to the error."""
+        """Answer with the status that belongs to the error; break off an answer that has begun."""
+        if self._headers_written:
+            # Ended properly, half a stream of rows would pass for all of them.
+            if isinstance(self.request.connection, HTTP1Connection):
+                self.request.connection.stream.close()
+            self.on_finish()
+            return
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(status_of(error) if error else status_code, **kwargs)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
+import httpx
 import pytest
+from pymongo.database import Database
 
 from tests.servers import COUNTING, Experiment, Researcher
 
@@ -116,6 +119,21 @@ def test_a_failing_script_is_shown_to_its_owner_and_not_to_the_caller(researcher
         "source": "self.action['a'] = x / 0",
         "revision": 1,
     }
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_a_stream_that_fails_half_way_is_broken_off(
+    experiment: Experiment, database: Database[dict[str, Any]], form: str
+) -> None:
+    row = database.rewards.find_one({"exp_id": experiment.id})
+    assert row is not None
+    rows = [{**row, "_id": f"{experiment.id}:{seq}", "seq": seq} for seq in range(10, 3_000)]
+    del rows[0]["date"]  # the last to be sent
+    database.rewards.insert_many(rows)
+    url = f"/stats/{experiment.id}/rewardlog"
+    with pytest.raises(httpx.RemoteProtocolError):
+        experiment.http.get(url, params={"format": form})
+    assert len(experiment.stats("rewardlog", limit=2_000)) == 2_000
 
 
 @pytest.mark.parametrize("path", ["currenttheta", "summary", "actionlog", "rewardlog", "log", "errors", "hourlytheta"])
