@@ -1,4 +1,4 @@
-"""The command line: ``thetaloop serve``, ``demo``, ``check`` and ``user ...``.
+"""The command line: ``thetaloop serve``, ``demo``, ``check``, ``simulate`` and ``user ...``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import getpass
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,12 +18,13 @@ from typing import Any
 
 import uvloop
 
-from app import demo
+from app import demo, simulate
 from app.config import Config, load
 from app.domain.experiment import SCRIPTS
+from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, new_seed
 from app.errors import ThetaloopError
 from app.sandbox.protocol import Fault
-from app.server import listening, opened_store, running_pool, running_services
+from app.server import listening, opened_store, running_pool, running_services, running_simulators
 from app.services.accounts import Accounts
 
 
@@ -69,8 +71,21 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help=summary, description=summary, parents=[common])
     check.add_argument("folder", type=_folder, metavar="FOLDER", help="holds get_context.py, get_action.py and so on")
     check.set_defaults(command=_check)
+    _add_simulate(commands, common)
     _add_user_commands(commands, common)
     return parser
+
+
+def _add_simulate(commands: Any, common: argparse.ArgumentParser) -> None:
+    summary = "simulate an experiment, without a server"
+    sub = commands.add_parser("simulate", help=summary, description=summary, parents=[common])
+    sub.add_argument("subject", metavar="FOLDER|DEFAULT", help="a folder with scripts, or a ready-made experiment")
+    sub.add_argument("--n", type=_between(1, MOST_DRAWS), default=1_000, help="draws (default: 1000)")
+    sub.add_argument("--seed", type=int, metavar="S", help="the same seed gives the same run (default: drawn)")
+    sub.add_argument("--repeat", type=_between(1, MOST_REPEATS), default=1, metavar="R", help="repetitions")
+    sub.add_argument("--out", type=Path, metavar="FILE.jsonl", help="write every draw")
+    sub.add_argument("--plot", type=_picture, metavar="FILE.png|svg", help="draw reward, arms and regret")
+    sub.set_defaults(command=_simulate)
 
 
 def _add_user_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -95,6 +110,21 @@ def _add_user_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def _folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return Path(text)
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return number
+
+
+def _picture(text: str) -> Path:
+    if Path(text).suffix not in (".png", ".svg"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .png or .svg")
     return Path(text)
 
 
@@ -126,6 +156,13 @@ async def _run(config: Config, announce: Callable[..., Awaitable[str]] | None) -
             if text:
                 print(text, flush=True)
             await stop.wait()
+
+
+async def _simulate(config: Config, options: argparse.Namespace) -> None:
+    subject = simulate.read(simulate.find(options.subject))
+    plan = Plan(options.n, new_seed() if options.seed is None else options.seed, options.repeat)
+    async with running_simulators(config, min(options.repeat, os.cpu_count() or 1)) as (simulators, limits):
+        print(await simulate.simulate(subject, plan, simulators, limits, options.out, options.plot))
 
 
 async def _check(config: Config, options: argparse.Namespace) -> int:

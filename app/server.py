@@ -108,6 +108,16 @@ async def running_pool(config: Config) -> AsyncIterator[Pool]:
         await pool.stop()
 
 
+@asynccontextmanager
+async def running_simulators(config: Config, places: int) -> AsyncIterator[tuple[Simulators, Limits]]:
+    """The workers that simulate, so many at once, and the limits of what they run."""
+    simulators = Simulators(_source(config, SAME_BYTES), places)
+    try:
+        yield simulators, _limits(config)
+    finally:
+        await simulators.stop()
+
+
 def _source(config: Config, interpreter: Interpreter = LIVE) -> Source:
     if not config["sandbox.unsafe"]:
         return Zygote(config["sandbox.memory_mb"], interpreter=interpreter)
@@ -139,9 +149,8 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
         jobs = Jobs(store, engine, _times(config))
         stack.push_async_callback(jobs.stop)
         await jobs.start()
-        simulators = Simulators(_source(config, SAME_BYTES), config["simulation.max_workers"])
-        stack.push_async_callback(simulators.stop)
-        simulations = SimulationService(store, engine, simulators, _limits(config))
+        running = running_simulators(config, config["simulation.max_workers"])
+        simulations = SimulationService(store, engine, *await stack.enter_async_context(running))
         stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,10 +126,13 @@ def test_the_commands_of_a_page_work(page: str, server: Server, demo: Researcher
         if language == "sh":
             commands.append(text)
         elif caption:
+            (tmp_path / caption).parent.mkdir(exist_ok=True)
             (tmp_path / caption).write_text(text)
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", "".join(commands)],
         cwd=tmp_path,
+        # thetaloop is where Python is, also in an environment that was not activated.
+        env=os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])},
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,12 +71,14 @@ def arm_of(action: dict[str, Any]) -> str:
 
 
 def value_of(reward: dict[str, Any]) -> float | None:
-    """The reward as one number: its ``value``, else its first number; a truth counts as 0 or 1.
+    """The reward as one number: its ``value``, else its first number; a truth counts as 0 or 1, a list as its sum.
 
-    >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({})
-    (2.0, 1.0, None)
+    >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({"clicks": [1, 0, 1]}), value_of({})
+    (2.0, 1.0, 2.0, None)
     """
     for value in (reward.get("value"), *reward.values()):
-        if isinstance(value, int | float) and math.isfinite(value):
+        if isinstance(value, int | float):
             return float(value)
+        if type(value) is list and value and all(isinstance(part, int | float) for part in value):
+            return float(sum(value))
     return None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from app.sandbox.protocol import Arm, Point
 
 # Of a normal distribution; the repetitions of one seed are independent.
-_INTERVAL = 1.96
+INTERVAL = 1.96
+TOTAL = ""  # the regret of all arms together; no arm has an empty name
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ def regret(pulls: Mapping[str, int], expected: Mapping[str, float]) -> float:
     return sum(count * (best - expected[name]) for name, count in pulls.items())
 
 
-def final_regret(results: Sequence[Result], expected: Mapping[str, float]) -> tuple[float, float] | None:
-    """Mean regret after the last draw, and half the width of its interval; None where an arm's reward is unknown."""
+def regrets(results: Sequence[Result], expected: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """What each arm cost and, under ``TOTAL``, all of them: mean over the repetitions, half the width of its interval.
+
+    Empty where an arm's expected reward is unknown.
+    """
     if not expected or any(name not in expected for name in _names(results)):
-        return None
-    return _interval([regret({arm.name: arm.pulls for arm in result.arms}, expected) for result in results])
+        return {}
+    pulls = [{arm.name: arm.pulls for arm in result.arms} for result in results]
+    found = {name: _interval([regret({name: one.get(name, 0)}, expected) for one in pulls]) for name in _names(results)}
+    return {**found, TOTAL: _interval([regret(one, expected) for one in pulls])}
 
 
 def _curve(name: str, results: Sequence[Result], value: Callable[[Result, Point], float]) -> dict[str, list[float]]:
@@ -83,8 +89,10 @@ def _curve(name: str, results: Sequence[Result], value: Callable[[Result, Point]
 
 
 def _interval(values: list[float]) -> tuple[float, float]:
-    half = _INTERVAL * stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
-    return fmean(values), half
+    mean = fmean(values)
+    if len(values) == 1:
+        return mean, 0.0
+    return mean, INTERVAL * sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
 
 
 def _means(curves: list[list[int]]) -> list[float] | list[int]:

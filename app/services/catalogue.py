@@ -25,6 +25,7 @@ class Default:
     options: dict[str, Any]
     references: tuple[str, ...]
     example: dict[str, dict[str, Any]]
+    folder: Path
 
     def draft(self, name: str) -> Draft:
         """The draft of an experiment like it."""
@@ -52,6 +53,13 @@ class Catalogue:
             return self._defaults[int(id)]
         raise NotFound(f"there is no ready-made experiment {id!r}")
 
+    def named(self, name: str) -> Default:
+        """One of them by its id, its folder's name or its title; ``NotFound`` otherwise."""
+        for default in self._defaults.values():
+            if name.casefold() in (str(default.id), default.folder.name, default.title.casefold()):
+                return default
+        raise NotFound(f"there is neither a folder nor a ready-made experiment {name!r}")
+
 
 def _read(folder: Path) -> Default:
     about = yaml.safe_load((folder / "experiment.yml").read_text(encoding="utf-8"))
@@ -63,4 +71,5 @@ def _read(folder: Path) -> Default:
         options=about.get("options", {}),
         references=tuple(about.get("references", ())),
         example=about["example"],
+        folder=folder,
     )

@@ -1,0 +1,211 @@
+"""``thetaloop simulate``: an experiment in a folder, or a ready-made one, without a server and without MongoDB.
+
+The scripts run in the same confined processes, from the same seeds, as simulations of a server do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import yaml
+from tqdm import tqdm
+
+from app import plot
+from app.domain.experiment import SCRIPTS, Draft
+from app.domain.simulation import Plan, missing_script
+from app.engine.limits import Limits
+from app.engine.simulation import Member, Simulation, Simulators, Task
+from app.engine.summary import INTERVAL, TOTAL, Result, arms_table, regrets, series
+from app.errors import ConfigurationError, InvalidParameter, InvalidScript
+from app.sandbox.channel import Worker
+from app.sandbox.protocol import Check, Checked, decode_reply, encode
+from app.services.catalogue import Catalogue
+
+_CHECK_SECONDS = 30.0
+_COLUMNS = ("context", "action", "reward", "theta")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is simulated: scripts under a name, and the expected reward of each arm where it is known."""
+
+    name: str
+    scripts: dict[str, str]
+    expected: dict[str, float]
+
+    async def find(self, exp_id: str) -> Member | None:
+        """The world of the simulation, in which there is no other experiment."""
+        return Member(self.scripts) if exp_id == self.name else None
+
+
+def find(subject: str) -> Path:
+    """The folder of that path, or of the ready-made experiment of that name."""
+    folder = Path(subject)
+    return folder if folder.is_dir() else Catalogue().named(subject).folder
+
+
+def read(folder: Path) -> Subject:
+    """The experiment in a folder; what its ``experiment.yml`` says about rewards is used if there is one."""
+    scripts: dict[str, Any] = {}
+    for name in SCRIPTS:
+        path = folder / f"{name}.py"
+        try:
+            scripts[name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}") from error
+    missing = missing_script(Draft(folder.name, **scripts))
+    if missing:
+        raise InvalidParameter(str(folder / f"{missing}.py"), "this script is empty, and a simulation needs it")
+    return Subject(folder.resolve().name, scripts, _expected(folder / "experiment.yml"))
+
+
+def _expected(path: Path) -> dict[str, float]:
+    """The expected reward by arm, where it is one number for each of a list of arms."""
+    if not path.is_file():
+        return {}
+    try:
+        about = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    rewards = about.get("expected_reward") if isinstance(about, dict) else None
+    if not isinstance(rewards, dict) or not isinstance(about.get("arms"), list):
+        return {}
+    if set(rewards) != set(about["arms"]) or not all(isinstance(value, int | float) for value in rewards.values()):
+        return {}
+    return {str(arm): float(value) for arm, value in rewards.items()}
+
+
+async def simulate(
+    subject: Subject, plan: Plan, simulators: Simulators, limits: Limits, out: Path | None, picture: Path | None
+) -> str:
+    """Simulate with a progress bar, write what is wanted, and give the table of arms."""
+    if picture is not None:
+        plot.require()
+    async with simulators.worker() as worker:
+        await _require_sound(subject, worker)
+    with tqdm(total=plan.n * plan.repeat, unit=" draws", disable=None, leave=False) as bar:
+        results = await _repetitions(_Command(subject, plan, simulators, limits, out), bar)
+    if out is not None:
+        _join(out, plan.repeat)
+    if picture is not None:
+        plot.draw(series(results, subject.expected), picture, f"{subject.name}, seed {plan.seed}")
+    return table(results, subject.expected, plan)
+
+
+async def _require_sound(subject: Subject, worker: Worker) -> None:
+    answer = decode_reply(await worker.request(encode(Check(subject.scripts, lint=False)), _CHECK_SECONDS))
+    if isinstance(answer, Checked) and answer.faults:
+        raise InvalidScript([msgspec.to_builtins(fault) for fault in answer.faults])
+
+
+@dataclass(frozen=True)
+class _Command:
+    subject: Subject
+    plan: Plan
+    simulators: Simulators
+    limits: Limits
+    out: Path | None
+
+
+async def _repetitions(command: _Command, bar: Any) -> list[Result]:
+    """All of them, as many at once as there are processors."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_repetition(command, number, bar)) for number in range(command.plan.repeat)]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _repetition(command: _Command, number: int, bar: Any) -> Result:
+    subject, plan, limits = command.subject, command.plan, command.limits
+    task = Task(
+        exp_id=subject.name,
+        n=plan.n,
+        seed=plan.seed_of(number),
+        rows=command.out is not None,
+        call_seconds=limits.call_seconds,
+        range_max=limits.theta_range_max,
+        points=plan.points,
+    )
+    async with command.simulators.worker() as worker:
+        simulation = Simulation(task, subject, worker)
+        with _opened(command.out, number) as file:
+            done = 0
+            async for rows in simulation.draws():
+                for draw, row in enumerate(rows, done):
+                    shown = dict(zip(_COLUMNS, row, strict=True))
+                    file.write(_encode({"repetition": number, "draw": draw, **shown}) + b"\n")
+                bar.update(simulation.done - done)
+                done = simulation.done
+    return Result(simulation.arms, simulation.points)
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(out: Path | None, number: int) -> Iterator[BinaryIO]:
+    """A file of this repetition's own; all are joined once the last one is done."""
+    path = Path(os.devnull) if out is None else _part(out, number)
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(f"--out: {path} cannot be written: {error.strerror}") from error
+    except BaseException:
+        if out is not None:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _join(out: Path, repeat: int) -> None:
+    with out.open("wb") as whole:
+        for number in range(repeat):
+            with _part(out, number).open("rb") as part:
+                shutil.copyfileobj(part, whole)
+            _part(out, number).unlink()
+
+
+def _part(out: Path, number: int) -> Path:
+    return out.with_name(f"{out.name}.{number}.part")
+
+
+# The table ----------------------------------------------------------------------------------------------------------
+
+
+def table(results: list[Result], expected: Mapping[str, float], plan: Plan) -> str:
+    """Arms with their pulls per repetition, their mean reward and, where it is known, the regret that they cost."""
+    lost = regrets(results, expected)
+    lines = [["arm", "pulls", "share", "mean reward", *(["regret"] if lost else [])]]
+    for name, row in arms_table(results).items():
+        cells = [name, f"{row['pulls'] / plan.repeat:,.10g}", f"{row['share']:.1%}", _reward(row)]
+        lines.append(cells + ([_spread(*lost[name])] if lost else []))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
+    times = f", {plan.repeat} repetitions" if plan.repeat > 1 else ""
+    total = f"\nregret after {plan.n:,} draws: {_spread(*lost[TOTAL])}" if lost else ""
+    return f"{plan.n:,} draws, seed {plan.seed}{times}\n\n{text}\n{total}".rstrip()
+
+
+def _aligned(cells: list[str], widths: list[int]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    first, *rest = zip(cells, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)]
+
+
+def _reward(row: Mapping[str, Any]) -> str:
+    return "-" if row["mean_reward"] is None else _spread(row["mean_reward"], INTERVAL * row.get("standard_error", 0))
+
+
+def _spread(mean: float, half: float) -> str:
+    return f"{mean:.4g}" + (f" ± {half:.2g}" if half else "")
