@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from tests.load import hammer, path
+from tests.load import Load, hammer, path
 from tests.servers import COUNTING, Server
 
 SLOW = {"get_action": "sum(range(200_000))"}
@@ -22,7 +23,7 @@ def test_more_calls_than_may_wait_are_told_to_come_back(start: Callable[..., Ser
     with server.researcher() as researcher:
         experiment = researcher.create(**SLOW)
         paths = [path("getaction", experiment.id, experiment.key)] * 400
-        answers = Counter(answer.status for answer in hammer([server.url], paths, clients=40))
+        answers = Counter(answer.status for answer in asyncio.run(Load([server.url], paths, clients=40).run()))
         assert set(answers) == {200, 503}
         assert experiment.get_action().status_code == 200
         assert len(experiment.stats("actionlog")) == answers[200] + 1
