@@ -100,13 +100,13 @@ class Runtime:
                     not view.agrees(view.moved(heads.values())) and not await self._catch_up(view, heads)
                 ):
                     view = None
-            if view is None:
-                await self._load()
+            # Everything may also have been dropped while this was read, to make room or to start afresh.
+            if view is None or self.view is None:
+                self.view = await self._load()
             self._checked = asked
-            assert self.view is not None
             return self.view
 
-    async def _load(self) -> None:
+    async def _load(self) -> View:
         """Start from nothing: the experiment and its head as they are now."""
         while True:
             head = (await self._store.heads.find([self.exp_id])).get(self.exp_id)
@@ -117,7 +117,7 @@ class Runtime:
             if experiment.revision == head.revision:  # else an edit came between the two reads
                 break
         self.drop()
-        self.view = View(self.exp_id, {self.exp_id: experiment}, {self.exp_id: head})
+        return View(self.exp_id, {self.exp_id: experiment}, {self.exp_id: head})
 
     async def _catch_up(self, view: View, heads: dict[str, Head]) -> bool:
         """Apply what was written since the view; False if that is too much and starting afresh is better."""
