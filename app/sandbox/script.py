@@ -28,7 +28,7 @@ NESTING_LIMIT = 5
 _TOO_WIDE = "get_theta would return more thetas than theta.range_max allows; ask for fewer"
 # What a script finds without an import: the modules, and beside them what ``execute`` gives it.
 OWN_NAMES = ("self", "Experiment", "__name__", "__builtins__")
-MODULES = {
+MODULES: dict[str, Any] = {
     "np": np,
     "numpy": np,
     "random": random,
@@ -260,8 +260,9 @@ class Self(Thetas):
 
 def execute(call: Call, code: CodeType, seen: Self) -> None:
     """Run one script with fresh globals and builtins."""
-    given = {"__builtins__": dict(SCRIPT_BUILTINS), "__name__": "script", "self": seen, "Experiment": _opener(call)}
-    exec(code, {**given, **MODULES})
+    names = MODULES.copy()
+    names.update(__builtins__=SCRIPT_BUILTINS.copy(), __name__="script", self=seen, Experiment=_opener(call))
+    exec(code, names)
 
 
 def _opener(call: Call) -> Callable[..., Nested]:
@@ -314,7 +315,7 @@ def _fresh(given: Any) -> Any:
 def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | None, str | None]:
     """The three names of a theta as text."""
     for part in (texts := [str(name), None if key is None else str(key), None if value is None else str(value)]):
-        if part is not None and (len(part) > NAME_LIMIT or "\0" in part or fault(part)):
+        if part is not None and (len(part) > NAME_LIMIT or "\0" in part or (not part.isascii() and fault(part))):
             raise NotStorable(
                 f"{method}: name, key and value must be text of at most {NAME_LIMIT} characters, without NUL"
             )

@@ -10,9 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.servers import COUNTING, Experiment, Researcher, Server
-from tests.simulation.test_simulate import BUTTONS, simulate
-
-SLOW = BUTTONS | {"get_reward": BUTTONS["get_reward"] + "\nimport time\ntime.sleep(0.01)"}
+from tests.simulation.test_simulate import BUTTONS, SLOW, simulate
 
 
 def begin(experiment: Experiment, **parameters: Any) -> str:
@@ -156,7 +154,7 @@ def test_runs_of_one_experiment_are_not_those_of_another(researcher: Researcher,
     assert ended(foreign, run)["status"] == "done"
 
 
-def test_a_run_survives_its_server_and_one_under_way_is_reported_as_failed(
+def test_runs_survive_their_server_and_one_under_way_is_failed(
     start: Callable[..., Server], alone: Database[dict[str, Any]]
 ) -> None:
     server = start(**{"mongodb.database": alone.name})
@@ -168,6 +166,13 @@ def test_a_run_survives_its_server_and_one_under_way_is_reported_as_failed(
         server.restart()
         assert state(quick, done["run"]) == done
         assert "was stopped" in state(slow, stopped)["error"]["message"]
+
+
+@pytest.mark.slow
+def test_a_run_whose_server_was_killed_is_failed(start: Callable[..., Server], alone: Database[dict[str, Any]]) -> None:
+    server = start(**{"mongodb.database": alone.name})
+    with server.researcher() as researcher:
+        slow = researcher.create(**SLOW)
         killed = begin(slow, n=10_000_000)
         server.kill()
         server.restart()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from app.domain.experiment import SCRIPTS
-from tests.servers import COUNTING, Experiment, Researcher
+from tests.servers import COUNTING, Experiment, Researcher, Server
 
 # Learns which of two buttons is clicked more often, and shows all that a draw may use: context, both generators, theta.
 BUTTONS = {
@@ -29,6 +31,8 @@ BUTTONS = {
         "self.set_theta(mean, 'arm', self.action['arm'])\n"
     ),
 }
+
+SLOW = BUTTONS | {"get_reward": BUTTONS["get_reward"] + "\nimport time\ntime.sleep(0.01)"}
 
 
 def simulate(experiment: Experiment, **parameters: Any) -> httpx.Response:
@@ -247,8 +251,7 @@ def test_a_committed_simulation_is_one_event_of_the_head(experiment: Experiment,
 
 
 def test_a_copy_of_theta_that_has_since_learned_is_not_committed(researcher: Researcher) -> None:
-    slow = BUTTONS | {"get_reward": BUTTONS["get_reward"] + "\nimport time\ntime.sleep(0.01)"}
-    experiment = researcher.create(**slow)
+    experiment = researcher.create(**SLOW)
     url = f"/eval/{experiment.id}/simulate"
     answers: list[httpx.Response] = []
     body = {"N": 100, "start": "current", "commit": True}
@@ -297,3 +300,53 @@ def test_the_server_gives_actions_while_it_simulates(researcher: Researcher, exp
         answered += 1
     thread.join()
     assert answered > 5
+
+
+def resident_mb(pid: int) -> float:
+    """The memory that a process has now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_memory_does_not_grow_with_the_number_of_draws(server: Server, researcher: Researcher, verbose: bool) -> None:
+    experiment = researcher.create(**COUNTING)
+    url, parameters = f"/eval/{experiment.id}/simulate", {"seed": 1, "verbose": verbose}
+    sizes = []
+    for draws in (1_000, 20_000):
+        with researcher.http.stream("GET", url, params=parameters | {"N": draws}) as answer:
+            assert sum(len(part) for part in answer.iter_bytes()) > 50 * draws * verbose
+        sizes.append(resident_mb(server.process.pid))
+    assert sizes[1] < sizes[0] + 20
+
+
+def test_a_caller_who_goes_away_ends_the_simulation(start: Callable[..., Server]) -> None:
+    server = start(**{"simulation.max_workers": 1})
+    with server.researcher() as researcher:
+        endless = researcher.create(**SLOW)
+        with pytest.raises(httpx.ReadTimeout):
+            endless.http.get(f"/eval/{endless.id}/simulate", params={"N": 10_000_000, "verbose": False}, timeout=1)
+        # There is one process only: it has become free.
+        assert simulate(researcher.create(**BUTTONS), N=10).status_code == 200
+
+
+def test_a_server_that_ends_does_not_wait_for_simulations(start: Callable[..., Server]) -> None:
+    server = start()
+    with server.researcher() as researcher:
+        endless = researcher.create(**SLOW)
+        answers: list[httpx.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(simulate(endless, N=10_000_000, verbose=False)))
+        thread.start()
+        time.sleep(2)
+        assert server.stop() == 0
+        thread.join()
+        assert answers[0].status_code == 503
+
+
+def test_a_failure_after_much_was_sent_is_told_at_the_end_of_the_answer(researcher: Researcher) -> None:
+    scripts = BUTTONS | {"get_context": "self.context['text'] = 'x' * 100_000"}
+    scripts["set_reward"] += "if mean.get_count() == 100:\n    1 / 0\n"
+    answer = simulate(researcher.create(**scripts), N=1000, seed=1)
+    assert answer.status_code == 200
+    assert answer.json()["simulate"] == "failed"
+    assert answer.json()["error"]["detail"]["draw"] == len(answer.json()["data"])
