@@ -68,7 +68,9 @@ def resident(server: Server) -> float:
     return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
 
 
-def test_a_whole_log_streams_in_constant_memory(server: Server, experiment: Experiment) -> None:
+def test_a_whole_log_streams_in_constant_memory(
+    server: Server, database: Database[dict[str, Any]], experiment: Experiment
+) -> None:
     before = resident(server)
     highest, size, lines = before, 0, 0
     with experiment.http.stream("GET", f"/stats/{experiment.id}/actionlog", params={"format": "jsonl"}) as answer:
@@ -77,7 +79,7 @@ def test_a_whole_log_streams_in_constant_memory(server: Server, experiment: Expe
             lines += chunk.count(b"\n")
             if number % 100 == 0:
                 highest = max(highest, resident(server))
-    assert lines == ROWS
+    assert lines == database.decisions.count_documents({"exp_id": experiment.id})
     assert size > 40 * MEGABYTE
     assert highest - before < 40
 
@@ -85,20 +87,20 @@ def test_a_whole_log_streams_in_constant_memory(server: Server, experiment: Expe
 def test_every_row_comes_once_as_csv_and_as_json(experiment: Experiment) -> None:
     with experiment.http.stream("GET", f"/stats/{experiment.id}/rewardlog", params={"format": "csv"}) as answer:
         seqs = [int(row["seq"]) for row in csv.DictReader(answer.iter_lines())]
-    assert seqs == list(range(ROWS, 0, -1))
+    assert len(seqs) >= ROWS
+    assert seqs == list(range(len(seqs), 0, -1))
     assert len(json.loads(experiment.http.get(f"/stats/{experiment.id}/log").content)) == ROWS
 
 
 def test_pages_of_rows_of_the_same_date_neither_skip_nor_repeat(experiment: Experiment) -> None:
-    seen: list[int] = []
+    seen: list[Any] = []
     before = None
     for _ in range(7):
         parameters = {"limit": 1001} | ({"before": before} if before else {})
         answer = experiment.http.get(f"/stats/{experiment.id}/actionlog", params=parameters)
-        seen += [row["context"]["number"] for row in answer.json()]
+        seen += answer.json()
         before = answer.headers["X-Next-Before"]
-    assert len(set(seen)) == 7 * 1001
-    assert min(seen) >= ROWS - 7 * 1001 - 1
+    assert seen == experiment.stats("actionlog", limit=7 * 1001)
 
 
 def test_a_reader_who_is_slow_or_leaves_does_no_harm(server: Server, experiment: Experiment) -> None:
