@@ -67,6 +67,17 @@ class NameTaken(ThetaloopError):
         super().__init__(f"{parameter}: {name!r} is already in use; choose another", parameter=parameter)
 
 
+class EditedMeanwhile(ThetaloopError):
+    """Somebody else saved an experiment since its editor read it."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(
+            f"this experiment was saved elsewhere meanwhile: it is at revision {revision} now, and nothing of this "
+            "call was saved",
+            revision=revision,
+        )
+
+
 class NotFound(ThetaloopError):
     """Something named in a path does not exist."""
 

@@ -20,6 +20,7 @@ from app.config import Config
 from app.engine.engine import Engine
 from app.engine.limits import Limits
 from app.engine.simulation import Simulators
+from app.engine.trial import Trials
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
@@ -39,6 +40,7 @@ from app.services.experiments import ExperimentService
 from app.services.services import Services
 from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
+from app.services.trials import TrialService
 from app.storage.client import connect, require_replica_set
 from app.storage.embedded import EmbeddedMongo
 from app.storage.store import Store
@@ -154,15 +156,17 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
         stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)
+        experiments = ExperimentService(store, engine, pool)
         yield Services(
             config=config,
             store=store,
             engine=engine,
             pool=pool,
             accounts=accounts,
-            experiments=ExperimentService(store, engine, pool),
+            experiments=experiments,
             statistics=Statistics(store),
             simulations=simulations,
+            trials=TrialService(experiments, Trials(store, pool, _limits(config))),
             catalogue=Catalogue(),
         )
 

@@ -143,7 +143,7 @@ def decision_of(call: ActionCall, outcome: Done, experiment: Experiment, seq: in
         date=date,
         context=call.context,
         action=outcome.result,
-        propensity=_propensity(outcome.result),
+        propensity=propensity_of(outcome.result),
         revision=experiment.revision,
         seq=seq,
         epoch=epoch,
@@ -165,7 +165,7 @@ def log_row(exp_id: str, data: dict[str, Any], date: datetime, row: str) -> Docu
     return {"_id": new_id(), "exp_id": exp_id, "date": date, "row": row, "data": data}
 
 
-def _propensity(action: dict[str, Any]) -> float | None:
+def propensity_of(action: dict[str, Any]) -> float | None:
     """The probability of the action, if it names one."""
     value = action.get("propensity")
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -65,7 +65,7 @@ class JsonHandler(RequestHandler):
     def options(self, *path: str) -> None:
         """The preflight of a browser."""
         self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-        self.set_header("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key")
+        self.set_header("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key, If-Match")
         self.set_header("Access-Control-Max-Age", "600")
         self.set_status(204)
 

@@ -26,6 +26,7 @@ _STATUS: dict[type[errors.ThetaloopError], int] = {
     errors.RewardRefused: 409,
     errors.CannotCommit: 409,
     errors.AdviceExpired: 410,
+    errors.EditedMeanwhile: 412,
     errors.TooManyFailures: 429,
     errors.ScriptFailed: 500,
     errors.DrawFailed: 500,

@@ -49,12 +49,14 @@ class ExperimentService:
             raise NotYours(exp_id)
         return experiment
 
-    async def replace(self, user: User, exp_id: str, draft: Draft, note: str = "") -> Experiment:
-        """Make the draft its next revision; theta stays."""
+    async def replace(
+        self, user: User, exp_id: str, draft: Draft, note: str = "", expected: int | None = None
+    ) -> Experiment:
+        """Make the draft its next revision; theta stays. ``EditedMeanwhile`` if the present one is not ``expected``."""
         present = await self.find(user, exp_id)
         await self._require_sound(draft)
         wanted = Experiment(id=exp_id, key=present.key, owner=present.owner, created=present.created, **vars(draft))
-        saved = await self._store.experiments.replace(wanted, user.name, note)
+        saved = await self._store.experiments.replace(wanted, user.name, note, expected)
         await self._engine.changed(exp_id)
         return saved
 

@@ -12,6 +12,7 @@ from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
 from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
+from app.services.trials import TrialService
 from app.storage.store import Store
 
 
@@ -27,4 +28,5 @@ class Services:
     experiments: ExperimentService
     statistics: Statistics
     simulations: SimulationService
+    trials: TrialService
     catalogue: Catalogue

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.experiment import Experiment, Head
-from app.errors import NameTaken, NotYours, ThetaNotThere
+from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
 from app.storage.heads import DELETING, Heads
 from app.storage.transactions import Transactions
@@ -47,8 +47,10 @@ class Experiments(Storage):
 
         await self._transactions.run(body)
 
-    async def replace(self, experiment: Experiment, user: str, note: str = "") -> Experiment:
-        """Make it the next revision; returns it with the revision's number."""
+    async def replace(
+        self, experiment: Experiment, user: str, note: str = "", expected: int | None = None
+    ) -> Experiment:
+        """Make it the next revision, of ``expected`` if that is given; returns it with the revision's number."""
         saved = experiment
 
         async def body(session: Any) -> None:
@@ -57,6 +59,8 @@ class Experiments(Storage):
             head = await self._heads.fence(experiment.id, session, {"revision": 1})
             if head is None:
                 raise NotYours(experiment.id)
+            if expected not in (None, head.revision - 1):
+                raise EditedMeanwhile(head.revision - 1)
             saved = dataclasses.replace(experiment, revision=head.revision)
             await self.db.experiments.replace_one({"_id": saved.id}, _document(saved), session=session)
             await self.db.revisions.insert_one(_revision(saved, user, note), session=session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from pymongo.database import Database
 
@@ -163,6 +164,24 @@ def test_a_deleted_experiment_is_gone_at_once_and_kept_in_the_archive(
     }  # fmt: skip
     for collection in ("decisions", "rewards", "theta", "revisions"):
         assert alone[collection].count_documents({"exp_id": experiment.id}) == 0
+
+
+def test_whoever_insists_on_a_revision_overwrites_no_other(researcher: Researcher) -> None:
+    experiment = researcher.create()
+
+    def put(note: str, tag: str) -> httpx.Response:
+        body = {"name": "mine", "note": note}
+        return researcher.http.put(f"/exp/{experiment.id}", json=body, headers={"If-Match": tag})
+
+    assert researcher.http.get(f"/exp/{experiment.id}").headers["ETag"] == '"1"'
+    assert put("second", '"1"').headers["ETag"] == '"2"'
+    late = put("third", '"1"')
+    assert (late.status_code, late.json()["error"]["detail"]) == (412, {"revision": 2})
+    assert put("third", "2").status_code == 200
+    assert put("fourth", "*").headers["ETag"] == '"4"'
+    assert put("fifth", "x").status_code == 400
+    notes = [row["note"] for row in researcher.http.get(f"/exp/{experiment.id}/revisions").json()]
+    assert notes == ["fourth", "third", "second", ""]
 
 
 def test_scripts_are_checked_without_being_stored(researcher: Researcher) -> None:

@@ -40,6 +40,7 @@ PRIVATE = [
     ("GET", "/exp/defaults"),
     ("GET", "/exp/defaults/0"),
     ("POST", "/exp/check"),
+    ("POST", "/exp/0123/try"),
     ("GET", "/stats/0123/currenttheta"),
     ("GET", "/stats/0123/summary"),
     ("GET", "/user"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row
+from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row, whole
+from app.domain.experiment import Experiment
 from app.errors import ForeignOrigin
 from app.http.arguments import text
 from app.http.base import JsonHandler
@@ -30,13 +31,16 @@ class OneExperiment(JsonHandler):
     async def get(self, exp_id: str) -> None:
         """All its properties."""
         user = await self.require_user()
-        self.send(experiment_row(await self.services.experiments.find(user, exp_id)))
+        experiment = await self.services.experiments.find(user, exp_id)
+        self._tag(experiment)
+        self.send(experiment_row(experiment))
 
     async def put(self, exp_id: str) -> None:
         """Replace it; the old scripts stay as a revision."""
         user = await self.require_user()
         draft, note = draft_of(self.json_body())
-        await self.services.experiments.replace(user, exp_id, draft, note)
+        saved = await self.services.experiments.replace(user, exp_id, draft, note, self._expected())
+        self._tag(saved)
         self.send({"id": exp_id})
 
     async def delete(self, exp_id: str) -> None:
@@ -44,6 +48,15 @@ class OneExperiment(JsonHandler):
         user = await self.require_user()
         await self.services.experiments.delete(user, exp_id)
         self.send(exp_id)
+
+    def _tag(self, experiment: Experiment) -> None:
+        """Say which revision it is, for a later If-Match."""
+        self.set_header("ETag", f'"{experiment.revision}"')
+
+    def _expected(self) -> int | None:
+        """The revision that is to be replaced, where the caller insists on it."""
+        tag = self.request.headers.get("If-Match", "*").strip().strip('"')
+        return None if tag == "*" else whole("If-Match", tag, 1, 10**9)
 
 
 class Reset(JsonHandler):

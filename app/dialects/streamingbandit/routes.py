@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit import accounts, core, evaluation, experiments, statistics
+from app.dialects.streamingbandit import accounts, core, evaluation, experiments, statistics, trials
 
 _ID = r"([0-9A-Za-z_-]{1,64})"
 
@@ -20,6 +20,7 @@ ROUTES = [
     (rf"/(?i:exp)/{_ID}/(?i:revisions)", experiments.Revisions),
     (rf"/(?i:exp)/{_ID}/(?i:revisions)/([0-9]{{1,9}})", experiments.OneRevision),
     (rf"/(?i:exp)/{_ID}/(?i:revisions)/([0-9]{{1,9}})/(?i:restore)", experiments.Restore),
+    (rf"/(?i:exp)/{_ID}/(?i:try)", trials.Try),
     (rf"/(?i:stats)/{_ID}/(?i:currenttheta)", statistics.CurrentTheta),
     (rf"/(?i:stats)/{_ID}/(?i:hourlytheta)", statistics.HourlyTheta),
     (rf"/(?i:stats)/{_ID}/(?i:actionlog)", statistics.ActionLog),

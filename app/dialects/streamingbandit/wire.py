@@ -216,12 +216,12 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     """The simulation that a caller asks for, and whether every draw is to be shown; ``N`` may be called ``n``."""
     sized = {"n": given["N"] if "N" in given else given.get("n"), "repeat": given.get("repeat")}
     numbers: dict[str, Any] = {
-        name: _whole(name, value, 1, most)
+        name: whole(name, value, 1, most)
         for (name, value), most in zip(sized.items(), (MOST_DRAWS, MOST_REPEATS), strict=True)
         if value not in (None, "")
     }
     if given.get("seed") not in (None, ""):
-        numbers["seed"] = _whole("seed", given["seed"], -(2**63), 2**63 - 1)
+        numbers["seed"] = whole("seed", given["seed"], -(2**63), 2**63 - 1)
     start = given.get("start") or "empty"
     if start not in ("empty", "current"):
         raise InvalidParameter("start", "expected empty or current")
@@ -230,7 +230,8 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     return plan, _truth("verbose", given, True)
 
 
-def _whole(name: str, value: Any, least: int, most: int) -> int:
+def whole(name: str, value: Any, least: int, most: int) -> int:
+    """The value as a whole number within bounds; old clients send text."""
     number: Any = value
     if isinstance(value, str):
         digits = value.strip().removeprefix("-")
