@@ -24,6 +24,7 @@ from app.engine.trial import Trials
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
+from app.http.public import PublicHandler, Reception
 from app.http.under_way import UnderWay
 from app.jobs.jobs import Jobs
 from app.jobs.times import Times
@@ -177,7 +178,7 @@ async def listening(services: Services) -> AsyncIterator[str]:
     config = services.config
     under_way = UnderWay()
     server = HTTPServer(
-        _application(services, await _cookie_secret(services), under_way),
+        _reception(services, await _cookie_secret(services), under_way),
         xheaders=config["http.xheaders"],
         max_header_size=_HEADER_BYTES,
         max_body_size=config["http.max_body_mb"] * 2**20,
@@ -202,16 +203,22 @@ async def listening(services: Services) -> AsyncIterator[str]:
                 await server.close_all_connections()
 
 
-def _application(services: Services, cookie_secret: str, under_way: UnderWay) -> Application:
+def _reception(services: Services, cookie_secret: str, under_way: UnderWay) -> Reception:
     routes = [*health.ROUTES, *(route for name in services.config["http.dialects"] for route in _dialect(name).routes)]
-    return Application(
-        [(pattern, handler, {"services": services}) for pattern, handler in routes],
+    application = Application(
+        [(pattern, handler, {"services": services}) for pattern, handler in routes if not _is_public(handler)],
         default_handler_class=NotFoundHandler,
         default_handler_args={"services": services},
         cookie_secret=cookie_secret,
         under_way=under_way,
         log_function=lambda handler: None,
     )
+    public = [(pattern, handler) for pattern, handler in routes if _is_public(handler)]
+    return Reception(public, application, services, under_way)
+
+
+def _is_public(handler: type) -> bool:
+    return issubclass(handler, PublicHandler)
 
 
 def _dialect(name: str) -> Dialect:

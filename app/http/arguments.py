@@ -24,6 +24,14 @@ def json_value(parameter: str, text: str | bytes) -> Any:
         raise InvalidParameter(parameter, "expected JSON that is nested less deeply") from None
 
 
+def json_body(body: bytes) -> dict[str, Any]:
+    """A request's body as a JSON object; an empty one is ``{}``."""
+    value = json_value("body", body) if body else {}
+    if not isinstance(value, dict):
+        raise InvalidParameter("body", "expected a JSON object")
+    return value
+
+
 def json_object(parameter: str, value: Any) -> dict[str, Any]:
     """``value``, or the JSON in it if it is text, as an object that can be stored."""
     if isinstance(value, str):

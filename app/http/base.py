@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,16 +10,21 @@ from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler
 
 from app.domain.user import User
-from app.errors import ForeignOrigin, Overloaded, ThetaloopError
-from app.http.arguments import json_value
-from app.http.errors import RETRY_AFTER_SECONDS, body_of, status_of
+from app.errors import ForeignOrigin, Overloaded
+from app.http.arguments import json_body
+from app.http.errors import RETRY_AFTER_SECONDS, body_of, log_failure, status_of
 from app.http.under_way import UnderWay
 from app.services.accounts import SESSION_LIFETIME
 from app.services.services import Services
 
 COOKIE = "user"
 _encode = msgspec.json.Encoder().encode
-_log = logging.getLogger("thetaloop")
+# What a preflight is told.
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-Match",
+    "Access-Control-Max-Age": "600",
+}
 
 
 class JsonHandler(RequestHandler):
@@ -64,9 +68,8 @@ class JsonHandler(RequestHandler):
 
     def options(self, *path: str) -> None:
         """The preflight of a browser."""
-        self.set_header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-        self.set_header("Access-Control-Allow-Headers", "Content-Type, Idempotency-Key, If-Match")
-        self.set_header("Access-Control-Max-Age", "600")
+        for name, value in PREFLIGHT.items():
+            self.set_header(name, value)
         self.set_status(204)
 
     @property
@@ -90,10 +93,7 @@ class JsonHandler(RequestHandler):
 
     def json_body(self) -> dict[str, Any]:
         """The body as a JSON object, whatever its Content-Type says."""
-        body = json_value("body", self.request.body) if self.request.body else {}
-        if not isinstance(body, dict):
-            raise HTTPError(400, "body: expected a JSON object")
-        return body
+        return json_body(self.request.body)
 
     async def require_user(self) -> User:
         """Who is signed in; ``NotSignedIn`` if nobody is."""
@@ -145,12 +145,8 @@ class JsonHandler(RequestHandler):
             pass
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log what is our fault with its traceback, and outages in a line; callers' faults not at all."""
-        if isinstance(value, ThetaloopError):
-            if status_of(value) == 503:
-                _log.warning("%s %s: %s", self.request.method, self.request.path, value)
-        elif not isinstance(value, HTTPError):
-            _log.error("%s %s failed", self.request.method, self.request.path, exc_info=(typ, value, tb))
+        """Log what deserves it."""
+        log_failure(str(self.request.method), self.request.path, value)
 
 
 def _host_of(origin: str) -> str:

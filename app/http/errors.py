@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http.client import responses
 from typing import Any
 
@@ -9,6 +10,7 @@ from tornado.web import HTTPError
 
 from app import errors
 
+_log = logging.getLogger("thetaloop")
 _STATUS: dict[type[errors.ThetaloopError], int] = {
     errors.InvalidParameter: 400,
     errors.InvalidScript: 400,
@@ -55,3 +57,12 @@ def body_of(error: BaseException | None, status: int) -> dict[str, Any]:
     elif status == 500:
         message = "the server made a mistake; its log says which"
     return {"error": {"code": status, "message": message, "detail": detail}}
+
+
+def log_failure(method: str, path: str, error: BaseException) -> None:
+    """Log what is our fault with its traceback, and outages in a line; callers' faults not at all."""
+    if isinstance(error, errors.ThetaloopError):
+        if status_of(error) == 503:
+            _log.warning("%s %s: %s", method, path, error)
+    elif not isinstance(error, HTTPError):
+        _log.error("%s %s failed", method, path, exc_info=error)

@@ -10,30 +10,27 @@ from app.dialects.streamingbandit.wire import action_answer, reward_answer
 from app.engine.engine import LiveExperiment
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
-from app.http.base import JsonHandler
-from app.http.errors import body_of, status_of
+from app.http.errors import body_of, log_failure, status_of
+from app.http.public import PublicHandler
 
 _MOST_ITEMS = 1_000
 Parameters = Mapping[str, Any]
 OneCall = Callable[[LiveExperiment, Parameters, int], Awaitable[dict[str, Any]]]
 
 
-class CoreHandler(JsonHandler):
+class CoreHandler(PublicHandler):
     """A public call whose parameters are in the query string, or in a JSON object as the body."""
-
-    public = True
 
     def parameters(self) -> dict[str, Any]:
         """All parameters; the body's win, and a header may give the request id."""
-        given: dict[str, Any] = {}
-        if "Idempotency-Key" in self.request.headers:
-            given["request_id"] = self.request.headers["Idempotency-Key"]
-        given |= {name: self.decode_argument(values[-1], name) for name, values in self.request.arguments.items()}
-        return given | self.json_body() if self.request.method == "POST" else given
+        given = self.query_parameters()
+        if "Idempotency-Key" in self.headers:
+            given.setdefault("request_id", self.headers["Idempotency-Key"])
+        return given | self.json_body() if self.method == "POST" else given
 
     @property
     def _size(self) -> int:
-        return len(self.request.body) + len(self.request.query)
+        return len(self.body) + len(self.query)
 
     async def admit(self, exp_id: str, given: Parameters) -> LiveExperiment:
         """The experiment, if the key is its."""
@@ -74,7 +71,7 @@ class CoreHandler(JsonHandler):
     def _item_answer(self, answer: dict[str, Any] | BaseException) -> dict[str, Any]:
         if not isinstance(answer, BaseException):
             return answer
-        self.log_exception(type(answer), answer, answer.__traceback__)
+        log_failure(self.method, self.path, answer)
         return body_of(answer, status_of(answer))
 
 
