@@ -14,6 +14,7 @@ from typing import Any
 from app.domain.decision import Decision
 from app.domain.experiment import Experiment
 from app.domain.ids import new_id, seed_of
+from app.engine.advices import Advices
 from app.engine.calls import ActionAnswer, ActionCall
 from app.engine.limits import Limits
 from app.engine.reports import Reports
@@ -23,22 +24,31 @@ from app.storage.client import Document, time_limit
 from app.storage.store import Store
 
 
+@dataclass(frozen=True)
+class Means:
+    """What working off batches takes: the experiment's runtime, and what all experiments share."""
+
+    runtime: Runtime
+    store: Store
+    limits: Limits
+    reports: Reports
+    advices: Advices
+
+
 class ActionBatches:
     """Works off batches of getaction calls of one experiment."""
 
     def __init__(
         self,
-        runtime: Runtime,
-        store: Store,
-        limits: Limits,
-        reports: Reports,
+        means: Means,
         put_back: Callable[[list[ActionCall], bool], None],
         to_commits: Callable[[ActionCall], None],
     ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._limits = limits
-        self._reports = reports
+        self._runtime = means.runtime
+        self._store = means.store
+        self._limits = means.limits
+        self._reports = means.reports
+        self._advices = means.advices
         self._put_back = put_back
         self._to_commits = to_commits
 
@@ -92,6 +102,7 @@ class ActionBatches:
         stored = await self._store.decisions.find(decided[0].decision.exp_id, requested) if requested else {}
         for each in decided:
             decision = stored.get(each.decision.id, each.decision)
+            self._advices.put(decision)
             each.call.answer(answer_of(decision, each.outcome.debug))
 
 

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from typing import Any
 
 from app.domain.ids import new_id
-from app.engine.actions import ActionBatches
+from app.engine.actions import ActionBatches, Means
+from app.engine.advices import Advices
 from app.engine.calls import ActionAnswer, ActionCall, Call, RewardAnswer, RewardCall
 from app.engine.lane import Budget, Lane
 from app.engine.limits import Limits
@@ -22,6 +23,8 @@ from app.sandbox.protocol import Done, Failed, Item
 from app.storage.store import Store
 
 _RUNTIMES = 10_000
+# Some thirty thousand advices.
+_ADVICES_BYTES = 64 * 2**20
 # The rest of a call's time, after its deadline here, is for its answer to travel.
 _SHARE = 0.9
 
@@ -36,6 +39,7 @@ class Engine:
         self._budget = Budget(limits.queue_calls, limits.queue_bytes)
         self._ledger = Ledger()
         self._reports = Reports(store)
+        self._advices = Advices(_ADVICES_BYTES)
         self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
         self._closing = False
 
@@ -54,7 +58,8 @@ class Engine:
         live = self._live.get(exp_id)
         if live is None:
             runtime = Runtime(exp_id, self._store, self._pool, self._limits, self._ledger)
-            live = LiveExperiment(runtime, self._store, self._limits, self._budget, self._reports)
+            means = Means(runtime, self._store, self._limits, self._reports, self._advices)
+            live = LiveExperiment(means, self._budget)
         try:
             if live.runtime.view is None:
                 await live.runtime.refresh()
@@ -97,15 +102,13 @@ class Engine:
 class LiveExperiment:
     """A runtime with its two lanes: one that only reads theta, and one that commits."""
 
-    def __init__(self, runtime: Runtime, store: Store, limits: Limits, budget: Budget, reports: Reports) -> None:
-        self.runtime = runtime
-        self._limits = limits
-        self._reports = reports
+    def __init__(self, means: Means, budget: Budget) -> None:
+        self.runtime = means.runtime
+        self._limits = limits = means.limits
+        self._reports = means.reports
         self._actions_commit = False
-        commits = CommitBatches(self.runtime, store, limits, reports, lambda c, s: self._commits.put_back(c, s))
-        actions = ActionBatches(
-            self.runtime, store, limits, reports, lambda c, s: self._actions.put_back(c, s), self._hand_on
-        )
+        commits = CommitBatches(means, lambda calls, singly: self._commits.put_back(calls, singly))
+        actions = ActionBatches(means, lambda calls, singly: self._actions.put_back(calls, singly), self._hand_on)
         bounds = budget, limits.queue_calls_per_experiment, limits.batch_calls
         self._commits: Lane[Call] = Lane(commits.work, *bounds)
         self._actions: Lane[ActionCall] = Lane(actions.work, *bounds)

@@ -21,17 +21,14 @@ from app.domain.experiment import Head
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey
 from app.domain.values import same_json
-from app.engine.actions import action_items, answer_of, decision_of, log_row, undecided
+from app.engine.actions import Means, action_items, answer_of, decision_of, log_row, undecided
 from app.engine.calls import ActionCall, Call, RewardAnswer, RewardCall
-from app.engine.limits import Limits
-from app.engine.reports import Reports
-from app.engine.runtime import Guilty, Moved, Runtime, now
+from app.engine.runtime import Guilty, Moved, now
 from app.engine.view import View
 from app.errors import AdviceExpired, AdviceNotOffered, AdviceUnknown, Overloaded, RewardRefused
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
 from app.storage.commits import Commit, HeadMove
-from app.storage.store import Store
 from app.storage.thetas import ThetaWrite
 from app.storage.transactions import Conflict
 
@@ -43,18 +40,12 @@ _LONGEST_PAUSE = 0.05
 class CommitBatches:
     """Works off batches of one experiment's calls that change theta or accept a reward."""
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        store: Store,
-        limits: Limits,
-        reports: Reports,
-        put_back: Callable[[list[Call], bool], None],
-    ) -> None:
-        self._runtime = runtime
-        self._store = store
-        self._limits = limits
-        self._reports = reports
+    def __init__(self, means: Means, put_back: Callable[[list[Call], bool], None]) -> None:
+        self._runtime = means.runtime
+        self._store = means.store
+        self._limits = means.limits
+        self._reports = means.reports
+        self._advices = means.advices
         self._put_back = put_back
 
     async def work(self, calls: list[Call]) -> None:
@@ -130,6 +121,8 @@ class CommitBatches:
         await self._store.commits.write(batch.commit(stored), deadline)
         heads = [dataclasses.replace(basis.heads[e], seq=basis.heads[e].seq + n) for e, n in batch.steps.items()]
         self._runtime.committed(basis, heads, {key: theta for key, (theta, _) in batch.writes.items()})
+        for decision in batch.decisions:
+            self._advices.put(decision)
         for call, answer in batch.answers:
             call.answer(answer)
 
@@ -137,8 +130,7 @@ class CommitBatches:
         """Context and action of each call that still wants its reward; the others are answered."""
         accepted = await self._requested(view, calls)
         calls = [call for call in calls if call.request_id is None or call.request_id not in accepted]
-        advices = [call.advice_id for call in calls if call.advice_id is not None]
-        decisions = await self._store.decisions.find(view.exp_id, advices) if advices else {}
+        decisions = await self._decisions(view, [call.advice_id for call in calls if call.advice_id is not None], again)
         # Rewards that are there: of advices no longer pending, and our own after a commit of unclear outcome.
         asked = [call.id for call in calls if again or _is_settled(decisions.get(call.advice_id or ""))]
         rewards = await self._store.rewards.find(asked) if asked else {}
@@ -159,6 +151,12 @@ class CommitBatches:
             else:
                 _answer_settled(call, rewards.get(call.id))
         return given
+
+    async def _decisions(self, view: View, ids: list[str], again: bool) -> dict[str, Decision]:
+        """The decisions of these advices: remembered, but after a conflict, or else from the action log."""
+        known = {} if again else self._advices.take(view.exp_id, ids)
+        asked = [each for each in ids if each not in known]
+        return known | await self._store.decisions.find(view.exp_id, asked) if asked else known
 
     async def _requested(self, view: View, calls: list[RewardCall]) -> dict[str, Reward]:
         """The rewards that earlier calls with the same request ids brought; this answers those calls."""
