@@ -17,6 +17,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app.config import Config
+from app.dashboard import pages
+from app.dashboard.assets import Assets
 from app.engine.engine import Engine
 from app.engine.limits import Limits
 from app.engine.simulation import Simulators
@@ -204,13 +206,19 @@ async def listening(services: Services) -> AsyncIterator[str]:
 
 
 def _reception(services: Services, cookie_secret: str, under_way: UnderWay) -> Reception:
-    routes = [*health.ROUTES, *(route for name in services.config["http.dialects"] for route in _dialect(name).routes)]
+    routes = [
+        *health.ROUTES,
+        *pages.ROUTES,
+        *(route for name in services.config["http.dialects"] for route in _dialect(name).routes),
+    ]
     application = Application(
         [(pattern, handler, {"services": services}) for pattern, handler in routes if not _is_public(handler)],
         default_handler_class=NotFoundHandler,
         default_handler_args={"services": services},
         cookie_secret=cookie_secret,
         under_way=under_way,
+        assets=Assets(),
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
         log_function=lambda handler: None,
     )
     public = [(pattern, handler) for pattern, handler in routes if _is_public(handler)]

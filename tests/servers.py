@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -148,7 +149,9 @@ class Server:
             await Accounts(store, rounds=4).add(name, password, admin=admin)
             store.close()
 
-        asyncio.run(add())
+        # On a thread of its own: where a browser is driven, this one has a loop that runs.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, add()).result()
 
     def run(self, *arguments: str, text: str = "", code: int = 0) -> str:
         """Run another command with the same settings; its standard output."""

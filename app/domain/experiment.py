@@ -41,6 +41,16 @@ class Experiment(Draft):
 
 
 @dataclass(frozen=True)
+class Listed:
+    """An experiment as a list shows it, without its scripts."""
+
+    id: str
+    name: str
+    created: datetime
+    has_policy: bool
+
+
+@dataclass(frozen=True)
 class Head:
     """The one document that orders an experiment's commits; see ``app.engine.runtime``."""
 

@@ -1,7 +1,8 @@
-"""The handler that every API's handlers build on: JSON in and out, errors, sign-in, who may call from where."""
+"""What every handler builds on: who is signed in, who may call from where, errors; and JSON in and out for the APIs."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,18 +28,18 @@ PREFLIGHT = {
 }
 
 
-class JsonHandler(RequestHandler):
-    """A handler that speaks JSON. ``public`` handlers are for any page, without cookies."""
+class Handler(RequestHandler):
+    """A handler of any kind: it is counted while it works, knows who is signed in, and answers our errors."""
 
-    public = False
+    content_type = ""
 
     def initialize(self, services: Services) -> None:
         """Take what the handlers call."""
         self.services = services
 
     def set_default_headers(self) -> None:
-        """Every answer is JSON, and nobody may keep it."""
-        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        """Nobody may keep an answer, or guess that it is of another type."""
+        self.set_header("Content-Type", self.content_type)
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.clear_header("Server")
@@ -47,53 +48,30 @@ class JsonHandler(RequestHandler):
         """None: answers are not cached, so hashing them would be wasted."""
         return None
 
-    def prepare(self) -> None:
-        """Say which pages may read the answer, and refuse those that may not even ask."""
-        self._admit_page()
+    def prepare(self) -> Awaitable[None] | None:
+        """Take no more calls once the server ends."""
         under_way: UnderWay = self.settings["under_way"]
         if under_way.closing:
             self.set_header("Connection", "close")
             raise Overloaded()
         under_way.begin(self)
+        return None
 
     def on_finish(self) -> None:
         """The answer is on its way."""
         self.settings["under_way"].end(self)
-
-    def _admit_page(self) -> None:
-        if self.public:
-            self.set_header("Access-Control-Allow-Origin", "*")
-        else:
-            self._admit_origin()
-
-    def options(self, *path: str) -> None:
-        """The preflight of a browser."""
-        for name, value in PREFLIGHT.items():
-            self.set_header(name, value)
-        self.set_status(204)
 
     @property
     def origin_allowed(self) -> bool:
         """Whether the calling page's origin is one that an operator has allowed."""
         return self.request.headers.get("Origin") in self.services.config["http.allowed_origins"]
 
-    def _admit_origin(self) -> None:
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether a page of another site made the browser send this."""
         origin = self.request.headers.get("Origin")
-        if origin is not None and self.origin_allowed:
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Access-Control-Allow-Credentials", "true")
-            self.add_header("Vary", "Origin")
-            return
         foreign = origin is not None and _host_of(origin) != self.request.host
-        cross_site = self.request.headers.get("Sec-Fetch-Site") == "cross-site"
-        if (foreign or cross_site) and self.get_cookie(COOKIE) is not None:
-            raise ForeignOrigin(origin or "another site")
-
-    # Reading -------------------------------------------------------------------------------------------------------
-
-    def json_body(self) -> dict[str, Any]:
-        """The body as a JSON object, whatever its Content-Type says."""
-        return json_body(self.request.body)
+        return foreign or self.request.headers.get("Sec-Fetch-Site") == "cross-site"
 
     async def require_user(self) -> User:
         """Who is signed in; ``NotSignedIn`` if nobody is."""
@@ -112,12 +90,6 @@ class JsonHandler(RequestHandler):
             COOKIE, token, expires_days=SESSION_LIFETIME.days, httponly=True, samesite="Lax", secure=secure
         )
 
-    # Answering -----------------------------------------------------------------------------------------------------
-
-    def send(self, value: Any) -> None:
-        """Answer with JSON; numbers that JSON does not have become null."""
-        self.finish(_encode(value))
-
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Answer with the status that belongs to the error; break off an answer that has begun."""
         if self._headers_written:
@@ -128,6 +100,56 @@ class JsonHandler(RequestHandler):
             return
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(status_of(error) if error else status_code, **kwargs)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what deserves it."""
+        log_failure(str(self.request.method), self.request.path, value)
+
+
+class JsonHandler(Handler):
+    """A handler that speaks JSON. ``public`` handlers are for any page, without cookies."""
+
+    public = False
+    content_type = "application/json; charset=UTF-8"
+
+    def prepare(self) -> None:
+        """Say which pages may read the answer, and refuse those that may not even ask."""
+        self._admit_page()
+        super().prepare()
+
+    def _admit_page(self) -> None:
+        if self.public:
+            self.set_header("Access-Control-Allow-Origin", "*")
+        else:
+            self._admit_origin()
+
+    def options(self, *path: str) -> None:
+        """The preflight of a browser."""
+        for name, value in PREFLIGHT.items():
+            self.set_header(name, value)
+        self.set_status(204)
+
+    def _admit_origin(self) -> None:
+        origin = self.request.headers.get("Origin")
+        if origin is not None and self.origin_allowed:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Allow-Credentials", "true")
+            self.add_header("Vary", "Origin")
+            return
+        if self.from_elsewhere and self.get_cookie(COOKIE) is not None:
+            raise ForeignOrigin(origin or "another site")
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def json_body(self) -> dict[str, Any]:
+        """The body as a JSON object, whatever its Content-Type says."""
+        return json_body(self.request.body)
+
+    # Answering -----------------------------------------------------------------------------------------------------
+
+    def send(self, value: Any) -> None:
+        """Answer with JSON; numbers that JSON does not have become null."""
+        self.finish(_encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with the one shape of errors."""
@@ -143,10 +165,6 @@ class JsonHandler(RequestHandler):
             self._admit_page()
         except ForeignOrigin:
             pass
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log what deserves it."""
-        log_failure(str(self.request.method), self.request.path, value)
 
 
 def _host_of(origin: str) -> str:

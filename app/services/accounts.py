@@ -99,6 +99,10 @@ class Accounts:
         """Every account."""
         return await self._store.users.all()
 
+    async def none_yet(self) -> bool:
+        """Whether there is no account at all, as on a server that was just set up."""
+        return not await self._store.users.any()
+
     async def remove(self, name: str) -> None:
         """Delete an account and its sessions; its experiments stay."""
         if not await self._store.users.remove(name):

@@ -7,7 +7,7 @@ import hmac
 import secrets
 from datetime import UTC, datetime
 
-from app.domain.experiment import SCRIPTS, Draft, Experiment
+from app.domain.experiment import SCRIPTS, Draft, Experiment, Listed
 from app.domain.user import User
 from app.engine.engine import Engine
 from app.errors import InvalidParameter, InvalidScript, KeyRefused, NotFound, NotYours
@@ -41,6 +41,10 @@ class ExperimentService:
     async def all(self, user: User) -> list[Experiment]:
         """All of this user's, by name."""
         return await self._store.experiments.of_owner(user.name)
+
+    async def listed(self, user: User, search: str, *, skip: int, limit: int) -> tuple[list[Listed], int]:
+        """Some of this user's whose names contain ``search``, by name, and how many there are of them."""
+        return await self._store.experiments.listed(user.name, search, skip, limit)
 
     async def find(self, user: User, exp_id: str) -> Experiment:
         """One of this user's; ``NotYours`` otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -51,10 +52,18 @@ class Statistics:
 
     async def summary(self, exp_id: str) -> Summary:
         """The counts and the newest dates."""
-        head = await self._head(exp_id)
+        return await self._summary(await self._head(exp_id))
+
+    async def summaries(self, exp_ids: list[str]) -> dict[str, Summary]:
+        """The same of several experiments, but of those that were deleted meanwhile."""
+        heads = await self._store.heads.find(exp_ids)
+        found = await asyncio.gather(*(self._summary(head) for head in heads.values()))
+        return dict(zip(heads, found, strict=True))
+
+    async def _summary(self, head: Head) -> Summary:
         return Summary(
-            get_action_calls=await self._action_count(exp_id),
-            last_added_get_action=await self._store.decisions.last_date(exp_id),
+            get_action_calls=await self._action_count(head.exp_id),
+            last_added_get_action=await self._store.decisions.last_date(head.exp_id),
             set_reward_calls=head.rewards,
             last_added_set_reward=head.last_reward,
         )

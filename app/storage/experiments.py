@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.experiment import Experiment, Head
+from app.domain.experiment import Experiment, Head, Listed
 from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
 from app.storage.heads import DELETING, Heads
@@ -31,6 +32,16 @@ class Experiments(Storage):
         """All experiments of a user, by name."""
         found = self.db.experiments.find({"owner": owner}).sort("name", 1)
         return [_experiment(document) async for document in found]
+
+    async def listed(self, owner: str, search: str, skip: int, limit: int) -> tuple[list[Listed], int]:
+        """Some of a user's experiments whose names contain ``search``, by name, and how many there are of them."""
+        wanted: Document = {"owner": owner}
+        if search:
+            wanted["name"] = {"$regex": re.escape(search), "$options": "i"}
+        fields = {"name": 1, "created": 1, "has_policy": {"$ne": ["$get_action", ""]}}
+        found = self.db.experiments.find(wanted, fields).sort("name", 1).skip(skip).limit(limit)
+        rows = [Listed(row["_id"], row["name"], row["created"], row["has_policy"]) async for row in found]
+        return rows, await self.db.experiments.count_documents(wanted)
 
     async def with_snapshots(self) -> list[str]:
         """The experiments whose theta is to be snapshotted."""

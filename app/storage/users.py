@@ -39,6 +39,10 @@ class Users(Storage):
         """Every account, by name."""
         return [_user(document) async for document in self.db.users.find().sort("_id", 1)]
 
+    async def any(self) -> bool:
+        """Whether there is one."""
+        return await self.db.users.find_one({}, {"_id": 1}) is not None
+
     async def set_password(self, name: str, password_hash: bytes) -> bool:
         """Replace the password; False if there is no such account."""
         changed = await self.db.users.update_one({"_id": name}, {"$set": {"password": password_hash}})

@@ -1,0 +1,54 @@
+"""The pages, and their URL table."""
+
+from __future__ import annotations
+
+from tornado.web import HTTPError
+
+from app.dashboard.assets import AssetHandler
+from app.dashboard.experiments import ExperimentsPage
+from app.dashboard.glossary import TERMS
+from app.dashboard.page import HOME, SIGN_IN, PageHandler
+from app.dashboard.sign_in import SignInPage, SignOut
+from app.http.base import Handler
+
+
+class ToPages(Handler):
+    """``/``: whoever opens the server in a browser wants its pages."""
+
+    def get(self) -> None:
+        """To the list of experiments."""
+        self.redirect(HOME)
+
+    head = get
+
+
+class HelpPage(PageHandler):
+    """``/ui/help``: how it works in a minute, and the words of the field."""
+
+    open = True
+
+    def get(self) -> None:
+        """The page."""
+        self.show("help.html", terms=TERMS)
+
+
+class NoPage(PageHandler):
+    """Whatever else is asked for under ``/ui``."""
+
+    open = True
+
+    async def prepare(self) -> None:
+        """There is nothing, whatever the method."""
+        await super().prepare()
+        raise HTTPError(404)
+
+
+ROUTES: list[tuple[str, type[Handler]]] = [
+    (r"/(?:ui/?)?", ToPages),
+    (r"/ui/assets/([0-9a-f]{12})/([A-Za-z0-9_./-]{1,100})", AssetHandler),
+    (SIGN_IN, SignInPage),
+    (r"/ui/sign-out", SignOut),
+    (HOME, ExperimentsPage),
+    (r"/ui/help", HelpPage),
+    (r"/ui/.*", NoPage),
+]
