@@ -156,7 +156,10 @@ class CommitBatches:
         """The decisions of these advices: remembered, but after a conflict, or else from the action log."""
         known = {} if again else self._advices.take(view.exp_id, ids)
         asked = [each for each in ids if each not in known]
-        return known | await self._store.decisions.find(view.exp_id, asked) if asked else known
+        found = known | await self._store.decisions.find(view.exp_id, asked) if asked else known
+        if unknown := [each for each in asked if each not in found]:
+            found |= await self._store.decisions.find_surely(view.exp_id, unknown)
+        return found
 
     async def _requested(self, view: View, calls: list[RewardCall]) -> dict[str, Reward]:
         """The rewards that earlier calls with the same request ids brought; this answers those calls."""

@@ -21,6 +21,7 @@ from pymongo import ReadPreference, WriteConcern, errors, monitoring
 from pymongo.read_concern import ReadConcern
 
 from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
+from app.storage.elections import Elections
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
@@ -128,6 +129,7 @@ class Storage:
 
     def __init__(self, database: Any) -> None:
         self.db = database
+        self.elections = Elections(database)
 
     def __init_subclass__(cls) -> None:
         for name, method in list(vars(cls).items()):

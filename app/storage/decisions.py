@@ -12,6 +12,7 @@ from pymongo import errors
 from app.domain.decision import Decision
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, Storage, is_outage, only_duplicates
+from app.storage.elections import LINEARIZABLE, missing_nothing
 from app.storage.transactions import Conflict
 
 
@@ -45,9 +46,19 @@ class Decisions(Storage):
         """Insert them as part of a transaction."""
         await self.db.decisions.insert_many([_document(decision) for decision in decisions], session=session)
 
+    @missing_nothing
     async def find(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
         """The decisions of an experiment, by id."""
         found = self.db.decisions.find({"_id": {"$in": ids}, "exp_id": exp_id})
+        return {document["_id"]: _decision(document) async for document in found}
+
+    async def find_surely(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
+        """The same, from a primary that has made sure that no other one was elected unnoticed.
+
+        That costs as much as a commit: for answers that a caller takes as final.
+        """
+        sure = self.db.decisions.with_options(read_concern=LINEARIZABLE)
+        found = sure.find({"_id": {"$in": ids}, "exp_id": exp_id})
         return {document["_id"]: _decision(document) async for document in found}
 
     async def claim(self, ids: list[str], status: str, session: Any) -> None:

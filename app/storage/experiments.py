@@ -11,6 +11,7 @@ from typing import Any
 from app.domain.experiment import Experiment, Head, Listed
 from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
+from app.storage.elections import missing_nothing
 from app.storage.heads import DELETING, Heads
 from app.storage.transactions import Transactions
 
@@ -23,6 +24,7 @@ class Experiments(Storage):
         self._heads = heads
         self._transactions = transactions
 
+    @missing_nothing
     async def find(self, exp_id: str) -> Experiment | None:
         """The experiment as it is now."""
         document = await self.db.experiments.find_one({"_id": exp_id})

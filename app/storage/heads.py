@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain.experiment import Head
 from app.storage.client import Document, Storage
+from app.storage.elections import missing_nothing
 from app.storage.transactions import Conflict
 
 LIVE = "live"
@@ -16,6 +17,7 @@ DELETING = "deleting"
 class Heads(Storage):
     """Reads of heads, and the changes that take part in a transaction."""
 
+    @missing_nothing
     async def find(self, exp_ids: list[str]) -> dict[str, Head]:
         """The heads that exist, by experiment."""
         found = self.db.heads.find({"_id": {"$in": exp_ids}})

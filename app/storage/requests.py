@@ -8,6 +8,7 @@ from typing import Any
 from pymongo import ReplaceOne, errors
 
 from app.storage.client import Document, Storage, only_duplicates
+from app.storage.elections import missing_nothing
 
 _LIFETIME = timedelta(hours=24)
 
@@ -25,6 +26,7 @@ class Requests(Storage):
                 raise
         return rows | await self.find(exp_id, call, list(rows))
 
+    @missing_nothing
     async def find(self, exp_id: str, call: str, request_ids: list[str]) -> dict[str, str]:
         """The rows of those request ids that are known."""
         ids = {_id(exp_id, call, request_id): request_id for request_id in request_ids}

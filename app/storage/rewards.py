@@ -6,6 +6,7 @@ from typing import Any
 
 from app.domain.decision import Reward
 from app.storage.client import Document, Storage
+from app.storage.elections import missing_nothing
 
 
 class Rewards(Storage):
@@ -15,6 +16,7 @@ class Rewards(Storage):
         """Insert them as part of a transaction."""
         await self.db.rewards.insert_many([_document(reward) for reward in rewards], session=session)
 
+    @missing_nothing
     async def find(self, ids: list[str]) -> dict[str, Reward]:
         """The rewards that exist, by id; the reward of an advice has the advice's id."""
         found = self.db.rewards.find({"_id": {"$in": ids}})
