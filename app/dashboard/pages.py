@@ -5,6 +5,7 @@ from __future__ import annotations
 from tornado.web import HTTPError
 
 from app.dashboard.assets import AssetHandler
+from app.dashboard.editor import EditorPage, RevisionPage
 from app.dashboard.experiments import ExperimentsPage
 from app.dashboard.glossary import TERMS
 from app.dashboard.page import HOME, SIGN_IN, PageHandler
@@ -49,6 +50,8 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (SIGN_IN, SignInPage),
     (r"/ui/sign-out", SignOut),
     (HOME, ExperimentsPage),
+    (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})", EditorPage),
+    (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/revisions/([0-9]{{1,9}})", RevisionPage),
     (r"/ui/help", HelpPage),
     (r"/ui/.*", NoPage),
 ]

@@ -14,7 +14,7 @@ export class ApiError extends Error {
   get messages() {
     const errors = this.detail.errors;
     return Array.isArray(errors) && errors.length
-      ? errors.map((one) => `${one.script}, line ${one.line}: ${one.message}`)
+      ? errors.map((one) => `In ${one.script}, line ${one.line}: ${one.message}`)
       : [this.message];
   }
 }
@@ -34,7 +34,7 @@ async function isSignedIn() {
 
 // Call the API; resolves to its answer, rejects with an ApiError. `options.signal` ends it early.
 export async function api(method, path, body, options = {}) {
-  const headers = { "X-XSRFToken": token };
+  const headers = { "X-XSRFToken": token, ...options.headers };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
