@@ -14,6 +14,7 @@ MOST_REPEATS = 1_000
 # A visitor without any property needs no get_context; without the others there is nothing to choose, get or learn.
 NEEDED = ("get_action", "get_reward", "set_reward")
 _ARM_LENGTH = 100
+_STRETCH = 100
 MOST_POINTS = 2_000
 _FEWEST_POINTS = 100
 
@@ -52,6 +53,15 @@ class Plan:
         return str(self.seed) if number == 0 else f"{self.seed}/{number}"
 
 
+def stretch_of(sources: dict[str, str]) -> int:
+    """How many draws of these scripts are seeded together: from the first draw's number, and then they go on.
+
+    >>> stretch_of({"get_action": "random.random()"}), stretch_of({"get_action": "Experiment('0193f2c1')"})
+    (100, 1)
+    """
+    return 1 if any("Experiment" in source for source in sources.values()) else _STRETCH
+
+
 def missing_script(draft: Draft) -> str | None:
     """The first script that a simulation needs and that is empty."""
     return next((name for name in NEEDED if not draft.scripts[name].strip()), None)
@@ -65,7 +75,10 @@ def arm_of(action: dict[str, Any]) -> str:
     """
     chosen: Any = action.get("arm")
     if chosen is None:
-        rest = {name: value for name, value in action.items() if name != "propensity"}
+        rest = action
+        if "propensity" in action:
+            rest = action.copy()
+            del rest["propensity"]
         chosen = next(iter(rest.values())) if len(rest) == 1 else rest
     return (chosen if type(chosen) is str else json.dumps(chosen))[:_ARM_LENGTH]
 
@@ -76,7 +89,10 @@ def value_of(reward: dict[str, Any]) -> float | None:
     >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({"clicks": [1, 0, 1]}), value_of({})
     (2.0, 1.0, 2.0, None)
     """
-    for value in (reward.get("value"), *reward.values()):
+    first = reward.get("value")
+    if type(first) is int or type(first) is float:
+        return float(first)
+    for value in (first, *reward.values()):
         if isinstance(value, int | float):
             return float(value)
         if type(value) is list and value and all(isinstance(part, int | float) for part in value):

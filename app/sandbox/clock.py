@@ -22,13 +22,17 @@ class TimeUp(BaseException):
 
 
 class Clock:
-    """Used with ``with``; raises ``TimeUp`` again and again in a turn that lasts too long, never in ``spared`` code."""
+    """Used with ``with``; raises ``TimeUp`` again and again in a turn that lasts too long, never in ``spared`` code.
+
+    Whoever runs a script sets ``turn`` to a number of its own before, and to 0 after. Whether it ran into the limit is
+    then in ``struck``, even if it caught what was raised.
+    """
 
     def __init__(self, seconds: float, spared: Collection[CodeType]) -> None:
         self.struck = False
         self._seconds = seconds
         self._spared = spared
-        self._turn = self._turns = self._seen = 0
+        self.turn = self._seen = 0
         self._processor_until = self._wall_until = inf
 
     def __enter__(self) -> Clock:
@@ -40,21 +44,11 @@ class Clock:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
 
-    def begin(self) -> None:
-        """A script begins."""
-        self.struck = False
-        self._turns += 1
-        self._turn = self._turns
-
-    def end(self) -> None:
-        """It has ended; whether it ran into the limit is in ``struck``, even if it caught what was raised."""
-        self._turn = 0
-
     def _strike(self, number: int, frame: FrameType | None) -> None:
-        if not self._turn:
+        if not self.turn:
             return
-        if self._turn != self._seen:
-            self._seen = self._turn
+        if self.turn != self._seen:
+            self._seen = self.turn
             self._processor_until = time.process_time() + self._seconds
             self._wall_until = time.monotonic() + PATIENCE * self._seconds
         elif time.process_time() >= self._processor_until or time.monotonic() >= self._wall_until:

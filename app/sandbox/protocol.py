@@ -92,7 +92,7 @@ class Check(Message):
 
 
 class Simulate(Message):
-    """Make the draws from number ``first`` on, each from the seed of its number, on theta that only this worker knows.
+    """Make the draws from number ``first`` on, seeded from ``seed`` and their numbers, on theta only this worker knows.
 
     What the worker holds is all there is: no theta is missed. A ``get_theta`` may return ``range_max`` of them. With
     ``rows`` every draw is shown; a point of the series stands after each ``step`` draws.

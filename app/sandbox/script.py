@@ -19,13 +19,13 @@ import scipy.special
 
 from app.domain.theta import joined
 from app.domain.values import fault
-from app.sandbox.cleaning import NotStorable, cleaned, cleaned_dict, floated
+from app.sandbox.cleaning import Kept, NotStorable, cleaned, floated, fresh, is_flat, kept, kept_row, packed
 from app.sandbox.imports import SCRIPT_BUILTINS
 from app.sandbox.protocol import NAME_LIMIT, ROW_LIMIT, ROWS, THETA_LIMIT, WRITES, Entry, RangeName
 from policies import SCRIPT_NAMES
 
 NESTING_LIMIT = 5
-_TOO_WIDE = "get_theta would return more thetas than theta.range_max allows; ask for fewer"
+TOO_WIDE = "get_theta would return more thetas than theta.range_max allows; ask for fewer"
 # What a script finds without an import: the modules, and beside them what ``execute`` gives it.
 OWN_NAMES = ("self", "Experiment", "__name__", "__builtins__")
 MODULES: dict[str, Any] = {
@@ -38,10 +38,11 @@ MODULES: dict[str, Any] = {
     **SCRIPT_NAMES,
 }
 
-Values = dict[str | None, bytes | None]
+Values = dict[str | None, Kept | None]
 Keys = dict[str | None, Values]
+_REMEMBERED = 10_000
+_known_names: set[tuple[str, str | None, str | None]] = set()
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 
 class Miss(BaseException):
@@ -54,11 +55,11 @@ class Layer:
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], Keys] = {}
 
-    def put(self, exp_id: str, name: str, key: str | None, value: str | None, theta: bytes | None) -> None:
+    def put(self, exp_id: str, name: str, key: str | None, value: str | None, theta: Kept | None) -> None:
         """Set one theta."""
         self.names.setdefault((exp_id, name), {}).setdefault(key, {})[value] = theta
 
-    def find(self, exp_id: str, name: str, key: str | None, value: str | None) -> tuple[bytes | None] | None:
+    def find(self, exp_id: str, name: str, key: str | None, value: str | None) -> tuple[Kept | None] | None:
         """The theta in a tuple, or None if this layer says nothing about it."""
         values = self.names.get((exp_id, name), {}).get(key)
         return (values[value],) if values is not None and value in values else None
@@ -83,7 +84,7 @@ class Layer:
         for (exp_id, name), keys in self.names.items():
             for key, values in keys.items():
                 for value, theta in values.items():
-                    yield Entry(exp_id, name, key, value, theta)
+                    yield Entry(exp_id, name, key, value, None if theta is None else packed(theta))
 
 
 class Holdings:
@@ -95,7 +96,6 @@ class Holdings:
         self.complete: set[RangeName] = set()
         self.too_wide: set[RangeName] = set()
         self.programs: dict[str, dict[str, CodeType] | None] = {}
-        self.closed = False  # a simulation's world: what is not held does not exist
 
     def clear(self) -> None:
         """Forget every committed theta."""
@@ -132,8 +132,8 @@ class Call:
         """Whether anything was missing: then the run does not count, whatever the script did after."""
         return bool(self.missing_thetas or self.missing_ranges or self.missing_programs)
 
-    def one(self, exp_id: str, name: str, key: str | None, value: str | None) -> bytes | None:
-        """One theta, encoded."""
+    def one(self, exp_id: str, name: str, key: str | None, value: str | None) -> Kept | None:
+        """One theta."""
         self.touched.add(exp_id)
         for layer in reversed(self.layers):
             found = layer.find(exp_id, name, key, value)
@@ -149,7 +149,7 @@ class Call:
         self.touched.add(exp_id)
         wanted = (exp_id, name, None if every_key else key)
         if wanted in self.holdings.too_wide:
-            raise NotStorable(_TOO_WIDE)
+            raise NotStorable(TOO_WIDE)
         if not self._whole(*wanted):
             self.missing_ranges.append(wanted)
             raise Miss
@@ -162,10 +162,10 @@ class Call:
             if present:
                 whole[one] = present
         if self.range_max is not None and sum(map(len, whole.values())) > self.range_max:
-            raise NotStorable(_TOO_WIDE)
+            raise NotStorable(TOO_WIDE)
         return whole
 
-    def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: bytes | None) -> None:
+    def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: Kept | None) -> None:
         """Set or delete one theta in this call's own layer."""
         self.touched.add(exp_id)
         self.written += 1
@@ -185,7 +185,7 @@ class Call:
 
     def _whole(self, exp_id: str, name: str, key: str | None) -> bool:
         complete = self.holdings.complete
-        return self.holdings.closed or (exp_id, name, key) in complete or (exp_id, name, None) in complete
+        return (exp_id, name, key) in complete or (exp_id, name, None) in complete
 
 
 class Thetas:
@@ -202,7 +202,7 @@ class Thetas:
         name, key, value = _named("get_theta", name, key, value)
         if value is not None:
             theta = self._call.one(self.exp_id, name, key, value)
-            found = {} if theta is None else _decode(theta)
+            found = {} if theta is None else fresh(theta)
         elif key is not None:
             found = _by_value(self._call.range(self.exp_id, name, key, False).get(key, {}))
         else:
@@ -212,10 +212,11 @@ class Thetas:
     def set_theta(self, thetas: Any, key: Any = None, value: Any = None, name: Any = "_theta") -> None:
         """Store a dict, or what an object's ``get_dict()`` gives, as the theta of a key and value."""
         content = thetas.get_dict() if not isinstance(thetas, dict) and hasattr(thetas, "get_dict") else thetas
-        encoded = _encode(cleaned_dict(content, "set_theta", finite=False))
-        if len(encoded) > THETA_LIMIT:
-            raise NotStorable(f"set_theta: a theta may hold {THETA_LIMIT >> 20} MiB, this one has {len(encoded)} bytes")
-        self._call.write(self.exp_id, *_named("set_theta", name, key, value), encoded)
+        theta = content.copy() if is_flat(content, False) else kept(content, "set_theta", finite=False)
+        if type(theta) is bytes and len(theta) > THETA_LIMIT:
+            raise NotStorable(f"set_theta: a theta may hold {THETA_LIMIT >> 20} MiB, this one has {len(theta)} bytes")
+        name, key, value = _named("set_theta", name, key, value)
+        self._call.write(self.exp_id, name, key, value, theta)
 
     def delete_theta(self, key: Any = None, value: Any = None, name: Any = "_theta") -> int:
         """Delete what ``get_theta`` with the same arguments would return; how many there were."""
@@ -236,16 +237,15 @@ class Self(Thetas):
     """The ``self`` of a script."""
 
     def __init__(self, call: Call, exp_id: str, context: Any, action: Any, reward: Any) -> None:
-        super().__init__(call, exp_id)
+        self._call = call
+        self.exp_id = exp_id
         self.context = context
         self.action = action
         self.reward = reward
 
     def log_data(self, data: Any) -> None:
         """Add a dict to the experiment's manual log."""
-        row = cleaned_dict(data, "log_data")
-        if len(_encode(row)) > ROW_LIMIT:
-            raise NotStorable(f"log_data: a row may hold {ROW_LIMIT >> 10} KiB")
+        row = fresh(kept_row(data, "log_data"))
         if len(self._call.logs) >= ROWS:
             raise NotStorable(f"log_data: a call may log {ROWS:,} rows")
         self._call.logs.append(row)
@@ -260,9 +260,18 @@ class Self(Thetas):
 
 def execute(call: Call, code: CodeType, seen: Self) -> None:
     """Run one script with fresh globals and builtins."""
-    names = MODULES.copy()
-    names.update(__builtins__=SCRIPT_BUILTINS.copy(), __name__="script", self=seen, Experiment=_opener(call))
+    names = names_for(call)
+    names["self"] = seen
     exec(code, names)
+
+
+def names_for(call: Call) -> dict[str, Any]:
+    """All that a script finds but ``self``, with fresh builtins."""
+    names = MODULES.copy()
+    names["__builtins__"] = SCRIPT_BUILTINS.copy()
+    names["__name__"] = "script"
+    names["Experiment"] = _opener(call)
+    return names
 
 
 def _opener(call: Call) -> Callable[..., Nested]:
@@ -314,27 +323,41 @@ def _fresh(given: Any) -> Any:
 
 def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | None, str | None]:
     """The three names of a theta as text."""
+    given = (name, key, value)
+    # Other types might compare equal to text and yet be another text.
+    familiar = type(name) is str and (key is None or type(key) is str) and (value is None or type(value) is str)
+    if familiar and given in _known_names:
+        return given
     for part in (texts := [str(name), None if key is None else str(key), None if value is None else str(value)]):
         if part is not None and (len(part) > NAME_LIMIT or "\0" in part or (not part.isascii() and fault(part))):
             raise NotStorable(
                 f"{method}: name, key and value must be text of at most {NAME_LIMIT} characters, without NUL"
             )
-    return str(texts[0]), texts[1], texts[2]
+    named = (str(texts[0]), texts[1], texts[2])
+    if familiar:
+        if len(_known_names) >= _REMEMBERED:
+            _known_names.clear()
+        _known_names.add(named)
+    return named
 
 
 def _by_value(values: Values) -> dict[str, Any]:
     """A bare theta if it is the only one, else the thetas by value."""
-    if list(values) == [None]:
-        return _decode(values[None] or b"\x80")  # type: ignore[no-any-return]
-    return {value or "": _decode(theta) for value, theta in values.items() if theta is not None}
+    if len(values) == 1 and None in values:
+        return fresh(values[None] or {})
+    return {
+        value or "": theta.copy() if type(theta) is dict else fresh(theta)
+        for value, theta in values.items()
+        if theta is not None
+    }
 
 
 def _by_key(keys: Keys) -> dict[str, Any]:
     """A bare theta if it is the only one, else the thetas by ``key:value``."""
-    if list(keys) == [None] and list(keys[None]) == [None]:
+    if len(keys) == 1 and None in keys and len(keys[None]) == 1 and None in keys[None]:
         return _by_value(keys[None])
     return {
-        joined(key, value): _decode(theta)
+        joined(key, value): fresh(theta)
         for key, values in keys.items()
         for value, theta in values.items()
         if theta is not None

@@ -2,6 +2,10 @@
 
 Each script sees exactly what it would see in a live call: what the one before it left, made plain JSON and copied, and
 theta as committed before. A visit counts whole or not at all.
+
+Seeding both generators costs more than some whole visits do, so it is done for a stretch of draws at a time. Where
+scripts may call other experiments a stretch is one draw: the worker may have to be told of the other first, and then
+makes the draw again.
 """
 
 from __future__ import annotations
@@ -9,7 +13,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from types import CodeType
+from functools import partial
+from types import CodeType, FunctionType
 from typing import Any
 
 import msgspec
@@ -17,74 +22,33 @@ import numpy as np
 
 from app.domain.experiment import SCRIPTS
 from app.domain.ids import seed_of
-from app.domain.simulation import arm_of, value_of
-from app.sandbox.cleaning import NotStorable, cleaned_dict
+from app.domain.simulation import stretch_of
+from app.sandbox.bodies import as_function
+from app.sandbox.cleaning import Kept, NotStorable, fresh, is_flat, kept_row
 from app.sandbox.clock import Clock, TimeUp
+from app.sandbox.imports import SCRIPT_BUILTINS
+from app.sandbox.ledger import Ledger
 from app.sandbox.protocol import (
-    ARMS,
     BATCH_LIMIT,
     ITEM_LIMIT,
-    ROW_LIMIT,
-    Arm,
     Collect,
     Collected,
     Entry,
     Failed,
-    Point,
     Simulate,
     Simulated,
     encode,
 )
-from app.sandbox.script import Call, Holdings, Miss, Self, Thetas, execute
+from app.sandbox.script import Holdings, Miss, Self, Thetas, names_for
+from app.sandbox.tally import Tally
 
 # How long and how much before the server hears of it: it shows progress, and may want to stop.
 _FRAME_SECONDS = 0.1
 _FRAME_BYTES = 128 * 2**10
-_OTHERS = "(other arms)"
-_FILLED = ("context", "action", "reward")
-_ATOMS = frozenset((str, int, float, bool, type(None)))
+# What each script fills, and what that is called where something is wrong with it; the last one fills nothing.
+_FILLED = (("context", "self.context"), ("action", "self.action"), ("reward", "self.reward"))
 
-# Puts an error into words: given the experiment, the script, the number of the draw, and the seconds a script may run.
 Explain = Callable[[BaseException, str, str, int, float], Failed]
-
-
-class Tally:
-    """What came of all draws so far, by arm; more arms than can be told apart are counted as one."""
-
-    def __init__(self) -> None:
-        self.arms: dict[str, Arm] = {}
-        self.total = 0.0
-
-    def add(self, action: dict[str, Any], reward: dict[str, Any]) -> None:
-        """Count one draw."""
-        name = arm_of(action)
-        arm = self.arms.get(name)
-        if arm is None:
-            name = name if len(self.arms) < ARMS - 1 else _OTHERS
-            arm = self.arms.setdefault(name, Arm(name))
-        arm.pulls += 1
-        value = value_of(reward)
-        if value is not None:
-            arm.rewards += 1
-            arm.total += value
-            arm.squares += value * value
-            self.total += value
-
-    def point(self, draws: int) -> Point:
-        """Where it stands now."""
-        return Point(draws, self.total, [arm.pulls for arm in self.arms.values()])
-
-
-class _Draw:
-    """One visit on its way: its number, and the context, action and reward that it has so far."""
-
-    __slots__ = ("clock", "filled", "number", "request")
-
-    def __init__(self, request: Simulate, clock: Clock, number: int) -> None:
-        self.request = request
-        self.clock = clock
-        self.number = number
-        self.filled: list[dict[str, Any]] = [{}, {}, {}]
 
 
 class Stopped(Exception):
@@ -98,10 +62,6 @@ class Stopped(Exception):
 class Missing(Exception):
     """A nested experiment is not held yet."""
 
-    def __init__(self, programs: list[str]) -> None:
-        super().__init__()
-        self.programs = programs
-
 
 class Simulation:
     """The draws of one simulation; ``sources`` are the scripts as text, ``explain`` puts errors into words."""
@@ -110,95 +70,117 @@ class Simulation:
         self._holdings = holdings
         self._sources = sources
         self._explain = explain
+        self._ledger = Ledger(holdings)
         self._tally = Tally()
+        self._codes: list[tuple[int, CodeType, CodeType | None]] = []
+        self._steps: list[tuple[int, Callable[[Self], None], bool]] = []
+        self._seen = Self(self._ledger, "", {}, {}, {})
         self._entries: list[Entry] = []
 
     def run(self, request: Simulate) -> Simulated:
         """As many draws of the frame as there is time and room for."""
-        self._holdings.closed = True
         answer = Simulated(0, [], [], [], [], None)
+        ledger, tally = self._ledger, self._tally
+        if request.exp_id in request.programs:
+            self._prepare(request.exp_id)
+        ledger.range_max = request.range_max
+        stretch, step = stretch_of(self._sources[request.exp_id]), request.step
+        number, last, size = request.first, request.first + request.count, 0
         until = time.monotonic() + _FRAME_SECONDS
-        size = 0
-        with Clock(request.call_seconds, _SPARED) as clock:
-            while answer.done < request.count and size < _FRAME_BYTES and (not answer.done or time.monotonic() < until):
-                try:
-                    size += self._add_draw(answer, _Draw(request, clock, request.first + answer.done))
-                except Stopped as stopped:
-                    answer.failed = stopped.failed
-                    break
-                except Missing as missing:
-                    answer.missed = missing.programs
-                    break
-        answer.arms = list(self._tally.arms.values())
+        try:
+            with Clock(request.call_seconds, _SPARED) as clock:
+                while number < last and size < _FRAME_BYTES and (not answer.done or time.monotonic() < until):
+                    if number % stretch == 0 or not self._steps:
+                        self._begin_stretch(request, number)
+                    context, action, reward = self._draw(request, clock, number)
+                    ledger.keep()
+                    if request.rows:
+                        answer.rows.append(self._row(request, number, [context, action, reward]))
+                        size += len(answer.rows[-1])
+                    tally.add(action, reward)
+                    number += 1
+                    answer.done += 1
+                    if number % step == 0:
+                        answer.points.append(tally.point(number))
+        except Stopped as stopped:
+            answer.failed = stopped.failed
+        except Missing:
+            answer.missed = ledger.missing_programs
+        ledger.take_back()
+        answer.arms = tally.arms
         return answer
 
-    def _add_draw(self, answer: Simulated, draw: _Draw) -> int:
-        """Make a draw and count it; how many bytes it adds to the answer."""
-        self._make(draw)
-        size = 0
-        if draw.request.rows:
-            row = self._row(draw)
-            answer.rows.append(row)
-            size = len(row)
-        answer.done += 1
-        self._tally.add(draw.filled[1], draw.filled[2])
-        if (draw.number + 1) % draw.request.step == 0:
-            answer.points.append(self._tally.point(draw.number + 1))
-        return size
-
-    def _make(self, draw: _Draw) -> None:
-        """One visit: theta is changed by all of its scripts or by none."""
-        exp_id = draw.request.exp_id
+    def _prepare(self, exp_id: str) -> None:
+        """Find the fastest form of each script."""
         program, sources = self._holdings.programs[exp_id], self._sources[exp_id]
         assert program is not None
-        seed = seed_of(draw.request.seed, str(draw.number))
+        given = {*names_for(self._ledger), *SCRIPT_BUILTINS}
+        self._codes = [
+            (place, program[script], as_function(sources[script], program[script].co_filename, given))
+            for place, script in enumerate(SCRIPTS)
+            if sources[script]
+        ]
+
+    def _begin_stretch(self, request: Simulate, number: int) -> None:
+        """Seed both generators from the number of the draw, and let nothing remain of what scripts did to builtins."""
+        seed = seed_of(request.seed, str(number))
         np.random.seed(seed)
         random.seed(seed)
-        try:
-            for place, script in enumerate(SCRIPTS):
-                if sources[script]:
-                    self._run(draw, place, program[script])
-        except BaseException:
-            self._holdings.settle(False)
-            raise
-        self._holdings.settle(True)
+        names = names_for(self._ledger)
+        self._steps = [
+            (place, FunctionType(body, names) if body else partial(_execute, code, names), body is not None)
+            for place, code, body in self._codes
+        ]
+        self._seen = Self(self._ledger, request.exp_id, {}, {}, {})
 
-    def _run(self, draw: _Draw, place: int, code: CodeType) -> None:
-        """One script, within its time; what it filled becomes part of the draw."""
-        call = Call(self._holdings, sees_waiting=True)
-        call.range_max = draw.request.range_max
-        seen = Self(call, draw.request.exp_id, *map(_copied, draw.filled))
-        clock, failed = draw.clock, None
-        clock.begin()
-        try:
+    def _draw(self, request: Simulate, clock: Clock, number: int) -> tuple[Kept, Kept, Kept]:
+        """One visit; what its scripts filled."""
+        ledger, seen = self._ledger, self._seen
+        filled: list[Kept] = [{}, {}, {}]
+        turn = number * len(SCRIPTS) + 1
+        for place, run, tidy in self._steps:
+            # Written out here and below, as calls of functions would cost as much again.
+            context, action, reward = filled
+            seen.context = context.copy() if type(context) is dict else fresh(context)
+            seen.action = action.copy() if type(action) is dict else fresh(action)
+            seen.reward = reward.copy() if type(reward) is dict else fresh(reward)
+            ledger.written, failed, clock.turn = 0, None, turn + place
             try:
-                _execute(call, code, seen, place, draw.filled)
-            except Miss:
+                try:
+                    run(seen)
+                    if place < len(_FILLED):
+                        field, what = _FILLED[place]
+                        value = getattr(seen, field)
+                        filled[place] = value.copy() if is_flat(value) else kept_row(value, what)
+                except Miss:
+                    pass
+                except BaseException as error:  # its class is the script's own: putting it into words may take for ever
+                    failed = self._failed(error, request, number, place)
+            except TimeUp:
                 pass
-            except BaseException as error:  # its class is the script's own: putting it into words may take for ever
-                failed = self._failed(error, draw, place)
-        except TimeUp:
-            pass
-        finally:
-            clock.end()
-        if clock.struck:
-            failed = self._failed(TimeUp(), draw, place)
-        elif call.missed:
-            raise Missing(call.missing_programs)
-        if failed is not None:
-            raise Stopped(failed)
-        self._holdings.waiting.merge(call.writes)
+            clock.turn = 0
+            if clock.struck:
+                failed = self._failed(TimeUp(), request, number, place)
+            elif ledger.missing_programs:
+                raise Missing
+            if failed is not None:
+                raise Stopped(failed)
+            if ledger.logs or ledger.debug:
+                ledger.forget()
+            if not tidy:
+                self._seen = seen = Self(ledger, request.exp_id, {}, {}, {})
+        return filled[0], filled[1], filled[2]
 
-    def _row(self, draw: _Draw) -> msgspec.Raw:
-        theta = Thetas(Call(self._holdings, sees_waiting=False), draw.request.exp_id).get_theta()
-        row = encode([*draw.filled, theta])
+    def _row(self, request: Simulate, number: int, filled: list[Kept]) -> msgspec.Raw:
+        theta = Thetas(self._ledger, request.exp_id).get_theta()
+        row = encode([*map(fresh, filled), theta])
         if len(row) > ITEM_LIMIT:
             error = NotStorable("theta has grown too large to be shown with every draw; simulate with verbose=False")
-            raise Stopped(self._failed(error, draw, len(SCRIPTS) - 1))
+            raise Stopped(self._failed(error, request, number, len(SCRIPTS) - 1))
         return msgspec.Raw(row)
 
-    def _failed(self, error: BaseException, draw: _Draw, place: int) -> Failed:
-        return self._explain(error, draw.request.exp_id, SCRIPTS[place], draw.number, draw.request.call_seconds)
+    def _failed(self, error: BaseException, request: Simulate, number: int, place: int) -> Failed:
+        return self._explain(error, request.exp_id, SCRIPTS[place], number, request.call_seconds)
 
     def collect(self, request: Collect) -> Collected:
         """Some of the thetas that the draws have left."""
@@ -215,23 +197,10 @@ class Simulation:
         return answer
 
 
-def _execute(call: Call, code: CodeType, seen: Self, place: int, filled: list[dict[str, Any]]) -> None:
-    execute(call, code, seen)
-    if call.missed or place == len(_FILLED):
-        return
-    field = _FILLED[place]
-    filled[place] = cleaned_dict(getattr(seen, field), f"self.{field}")
-    if len(encode(filled[place])) > ROW_LIMIT:
-        raise NotStorable(f"self.{field} holds more than {ROW_LIMIT >> 10} KiB")
+def _execute(code: CodeType, names: dict[str, Any], seen: Self) -> None:
+    own = names.copy()
+    own["self"] = seen
+    exec(code, own)
 
 
-def _copied(values: dict[str, Any]) -> dict[str, Any]:
-    """A copy that shares nothing a script could change."""
-    copy = values.copy()
-    for key, value in copy.items():
-        if type(value) not in _ATOMS:
-            copy[key] = msgspec.msgpack.decode(encode(value))
-    return copy
-
-
-_SPARED = (Simulation._run.__code__,)
+_SPARED = (Simulation._draw.__code__,)

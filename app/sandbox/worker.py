@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from app.domain.experiment import SCRIPTS
-from app.sandbox.cleaning import NotStorable, cleaned_dict
+from app.sandbox.cleaning import NotStorable, fresh, kept_row
 from app.sandbox.clock import TimeUp
 from app.sandbox.lint import faults
 from app.sandbox.measure import weight
@@ -31,7 +31,6 @@ from app.sandbox.protocol import (
     HEADER,
     ITEM_LIMIT,
     ITEM_VALUES,
-    ROW_LIMIT,
     Check,
     Checked,
     Collect,
@@ -144,9 +143,7 @@ class _Worker:
         if call.missed:
             raise Miss
         field = _FILLS.get(request.script)
-        result = cleaned_dict(getattr(seen, field), f"self.{field}") if field else {}
-        if field and len(encode(result)) > ROW_LIMIT:
-            raise NotStorable(f"self.{field} holds more than {ROW_LIMIT >> 10} KiB")
+        result = fresh(kept_row(getattr(seen, field), f"self.{field}")) if field else {}
         done = Done(item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched))
         outcome = encode(done)
         if len(outcome) > ITEM_LIMIT:
