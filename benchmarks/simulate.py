@@ -3,7 +3,7 @@
     python -m benchmarks.simulate [--draws N] [DEFAULT ...]
 
 The loop runs the compiled scripts of a ready-made experiment in this process with theta in a dict: no limits, no
-copies, no JSON, no walls, one seed for all. Both are measured in turn, several times over, and the medians are compared.
+copies, no JSON, no walls, one seed for all. Both are measured in turn, several times over, and the medians compared.
 Memory is the largest resident size that the server's processes reach. ``PROFILE.rst`` says where the time goes.
 """
 
