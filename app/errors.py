@@ -42,6 +42,13 @@ class SandboxUnavailable(ThetaloopError):
     """The process that runs scripts cannot be started."""
 
 
+class CannotStart(ThetaloopError):
+    """A process of the server ended while it started."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the {name} process did not start; the log says why")
+
+
 # What a caller gave ------------------------------------------------------------------------------------------------
 
 
@@ -226,5 +233,22 @@ class OutcomeUnknown(ThetaloopError):
     def __init__(self) -> None:
         super().__init__(
             "the database went away while this call was being saved, so its outcome is unknown; send it again "
+            "(with the same advice_id or request_id it cannot count twice)"
+        )
+
+
+class EngineAway(ThetaloopError):
+    """The process that works on calls has ended and is being started again."""
+
+    def __init__(self) -> None:
+        super().__init__("a part of the server is starting; nothing of this call was kept, try again in a moment")
+
+
+class EngineLost(ThetaloopError):
+    """The process that worked on the call ended before it answered: the call may or may not have been kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the part of the server that was working on this call ended, so its outcome is unknown; send it again "
             "(with the same advice_id or request_id it cannot count twice)"
         )

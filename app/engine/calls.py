@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,19 @@ class RewardAnswer:
     duplicate: bool = False
 
 
+class Promise(Protocol):
+    """Where the answer of a call goes: an asyncio future, or what sends it to another process."""
+
+    def done(self) -> bool:
+        """Whether it was answered, or nobody waits any more."""
+
+    def set_result(self, result: Any, /) -> None:
+        """The answer."""
+
+    def set_exception(self, exception: Exception, /) -> None:
+        """The error instead."""
+
+
 @dataclass(eq=False)
 class Call:
     """A call on its way.
@@ -37,7 +49,7 @@ class Call:
 
     id: str
     deadline: float
-    future: asyncio.Future[Any]
+    promise: Promise
     request_id: str | None
     size: int
 
@@ -48,13 +60,13 @@ class Call:
 
     def answer(self, value: object) -> None:
         """Answer it, unless its caller is gone."""
-        if not self.future.done():
-            self.future.set_result(value)
+        if not self.promise.done():
+            self.promise.set_result(value)
 
     def fail(self, error: Exception) -> None:
         """Answer it with an error."""
-        if not self.future.done():
-            self.future.set_exception(error)
+        if not self.promise.done():
+            self.promise.set_exception(error)
 
 
 @dataclass(eq=False)

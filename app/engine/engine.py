@@ -10,7 +10,7 @@ from typing import Any
 from app.domain.ids import new_id
 from app.engine.actions import ActionBatches, Means
 from app.engine.advices import Advices
-from app.engine.calls import ActionAnswer, ActionCall, Call, RewardAnswer, RewardCall
+from app.engine.calls import ActionAnswer, ActionCall, Call, Promise, RewardAnswer, RewardCall
 from app.engine.lane import Budget, Lane
 from app.engine.limits import Limits
 from app.engine.reports import Reports
@@ -53,6 +53,9 @@ class Engine:
 
     async def find(self, exp_id: str) -> LiveExperiment:
         """The experiment, for the server's own purposes; ``KeyRefused`` where there is none."""
+        live = self.ready(exp_id)
+        if live is not None:
+            return live
         if self._closing:
             raise Overloaded()
         live = self._live.get(exp_id)
@@ -67,6 +70,15 @@ class Engine:
             self._live.pop(exp_id, None)
             raise
         live = self._live.setdefault(exp_id, live)
+        self._live.move_to_end(exp_id)
+        self._evict()
+        return live
+
+    def ready(self, exp_id: str) -> LiveExperiment | None:
+        """The experiment if it is loaded and calls are taken, without waiting; else ``find`` says what is so."""
+        live = self._live.get(exp_id)
+        if live is None or live.runtime.view is None or self._closing:
+            return None
         self._live.move_to_end(exp_id)
         self._evict()
         return live
@@ -117,9 +129,14 @@ class LiveExperiment:
         self, context: dict[str, Any], *, request_id: str | None = None, size: int = 0
     ) -> ActionAnswer:
         """Decide; returns once the decision is in the action log. ``size`` is about how many bytes came in."""
-        call = ActionCall(new_id(), *self._ticket(), request_id, size, context)
+        future: asyncio.Future[ActionAnswer] = asyncio.get_running_loop().create_future()
+        self.queue_action(future, context, request_id, size)
+        return await future
+
+    def queue_action(self, promise: Promise, context: dict[str, Any], request_id: str | None, size: int) -> None:
+        """The same for whoever does not wait: the answer goes to ``promise``."""
+        call = ActionCall(new_id(), self._deadline, promise, request_id, size, context)
         (self._commits if self._actions_commit else self._actions).add(call)
-        return await call.future  # type: ignore[no-any-return]
 
     async def set_reward(
         self,
@@ -133,10 +150,26 @@ class LiveExperiment:
         size: int = 0,
     ) -> RewardAnswer:
         """Learn from a reward; returns once theta and the reward log hold it. ``size`` as for ``get_action``."""
+        future: asyncio.Future[RewardAnswer] = asyncio.get_running_loop().create_future()
+        self.queue_reward(future, reward, advice_id, context, action, request_id, size, default)
+        return await future
+
+    def queue_reward(
+        self,
+        promise: Promise,
+        reward: dict[str, Any],
+        advice_id: str | None,
+        context: dict[str, Any] | None,
+        action: dict[str, Any] | None,
+        request_id: str | None,
+        size: int,
+        default: bool = False,
+    ) -> None:
+        """The same for whoever does not wait: the answer goes to ``promise``."""
         row = advice_id or new_id()
-        call = RewardCall(row, *self._ticket(), request_id, size, reward, advice_id, context, action, default)
-        self._commits.add(call)
-        return await call.future  # type: ignore[no-any-return]
+        self._commits.add(
+            RewardCall(row, self._deadline, promise, request_id, size, reward, advice_id, context, action, default)
+        )
 
     async def imagine(
         self, script: str, seed: int, context: dict[str, Any] | None = None, action: dict[str, Any] | None = None
@@ -164,8 +197,9 @@ class LiveExperiment:
             await self._actions.idle()
             await self._commits.idle()
 
-    def _ticket(self) -> tuple[float, asyncio.Future[Any]]:
-        return now() + self._limits.timeout_seconds * _SHARE, asyncio.get_running_loop().create_future()
+    @property
+    def _deadline(self) -> float:
+        return now() + self._limits.timeout_seconds * _SHARE
 
     def _hand_on(self, call: ActionCall) -> None:
         self._actions_commit = True

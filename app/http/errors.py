@@ -35,6 +35,8 @@ _STATUS: dict[type[errors.ThetaloopError], int] = {
     errors.Overloaded: 503,
     errors.StoreUnavailable: 503,
     errors.OutcomeUnknown: 503,
+    errors.EngineAway: 503,
+    errors.EngineLost: 503,
     errors.SandboxUnavailable: 503,
 }
 RETRY_AFTER_SECONDS = {503: "1", 429: "300"}

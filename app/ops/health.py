@@ -13,7 +13,7 @@ class Health(JsonHandler):
     async def get(self) -> None:
         """The state of what the server depends on."""
         await self.services.store.ping()
-        self.send({"status": "ok", "mongodb": "ok", "sandbox": self.services.pool.active})
+        self.send({"status": "ok", "mongodb": "ok", "sandbox": await self.services.pool.walls()})
 
 
 ROUTES = [(r"/(?i:health)", Health)]

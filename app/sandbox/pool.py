@@ -65,6 +65,10 @@ class Pool:
         """The walls that stand, or why there are none."""
         return self._source.active
 
+    async def walls(self) -> dict[str, Any]:
+        """The same, as one asks for it where the workers may be another process's."""
+        return self.active
+
     async def start(self) -> None:
         """Get ready; where scripts cannot be run, say so and let the server do everything else."""
         try:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 from app.domain.experiment import SCRIPTS, Draft, Experiment, Listed
 from app.domain.user import User
-from app.engine.engine import Engine
+from app.engine.interface import AnyEngine, AnyPool
 from app.errors import InvalidParameter, InvalidScript, KeyRefused, NotFound, NotYours
-from app.sandbox.pool import Pool
 from app.sandbox.protocol import SCRIPT_LIMIT, Fault
 from app.storage.client import Document
 from app.storage.store import Store
@@ -20,7 +19,7 @@ from app.storage.store import Store
 class ExperimentService:
     """Every call is about one user's experiments: another's are as if they did not exist."""
 
-    def __init__(self, store: Store, engine: Engine, pool: Pool) -> None:
+    def __init__(self, store: Store, engine: AnyEngine, pool: AnyPool) -> None:
         self._store = store
         self._engine = engine
         self._pool = pool

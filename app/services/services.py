@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.config import Config
-from app.engine.engine import Engine
-from app.sandbox.pool import Pool
+from app.engine.interface import AnyEngine, AnyPool
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
@@ -22,8 +21,8 @@ class Services:
 
     config: Config
     store: Store
-    engine: Engine
-    pool: Pool
+    engine: AnyEngine
+    pool: AnyPool
     accounts: Accounts
     experiments: ExperimentService
     statistics: Statistics

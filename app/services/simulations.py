@@ -21,7 +21,7 @@ from app.domain.experiment import Experiment, Head
 from app.domain.ids import new_id
 from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, missing_script
 from app.domain.theta import ThetaKey
-from app.engine.engine import Engine
+from app.engine.interface import AnyEngine
 from app.engine.limits import Limits
 from app.engine.simulation import THETA_BYTES, Member, Simulation, Simulators, Task, shown_theta
 from app.engine.summary import Result, arms_table, series
@@ -118,7 +118,7 @@ class Chunks:
 class SimulationService:
     """Every call is about an experiment that the caller has been found to own."""
 
-    def __init__(self, store: Store, engine: Engine, simulators: Simulators, limits: Limits) -> None:
+    def __init__(self, store: Store, engine: AnyEngine, simulators: Simulators, limits: Limits) -> None:
         self._store = store
         self._engine = engine
         self._simulators = simulators

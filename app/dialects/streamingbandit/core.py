@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.dialects.streamingbandit.wire import action_answer, reward_answer
-from app.engine.engine import LiveExperiment
+from app.engine.interface import AnyExperiment
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
 from app.http.errors import body_of, log_failure, status_of
@@ -15,7 +15,7 @@ from app.http.public import PublicHandler
 
 _MOST_ITEMS = 1_000
 Parameters = Mapping[str, Any]
-OneCall = Callable[[LiveExperiment, Parameters, int], Awaitable[dict[str, Any]]]
+OneCall = Callable[[AnyExperiment, Parameters, int], Awaitable[dict[str, Any]]]
 
 
 class CoreHandler(PublicHandler):
@@ -32,17 +32,17 @@ class CoreHandler(PublicHandler):
     def _size(self) -> int:
         return len(self.body) + len(self.query)
 
-    async def admit(self, exp_id: str, given: Parameters) -> LiveExperiment:
+    async def admit(self, exp_id: str, given: Parameters) -> AnyExperiment:
         """The experiment, if the key is its."""
         return await self.services.engine.admit(exp_id, text("key", given.get("key")))
 
-    async def decide(self, live: LiveExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
+    async def decide(self, live: AnyExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
         """One getaction; ``share`` is how many calls share the request."""
         context = json_object("context", given.get("context", {}))
         answer = await live.get_action(context, request_id=_request_id(given), size=self._size // share)
         return action_answer(answer, self.services.config["server.debug"])
 
-    async def learn(self, live: LiveExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
+    async def learn(self, live: AnyExperiment, given: Parameters, share: int = 1) -> dict[str, Any]:
         """One setreward: for an advice, or for a context and an action; ``share`` as for ``decide``."""
         reward = json_object("reward", _required(given, "reward"))
         if given.get("advice_id"):
@@ -56,7 +56,7 @@ class CoreHandler(PublicHandler):
         return reward_answer(answer, self.services.config["server.debug"])
 
     async def each(
-        self, exp_id: str, call: Callable[[LiveExperiment, Parameters, int], Awaitable[dict[str, Any]]]
+        self, exp_id: str, call: Callable[[AnyExperiment, Parameters, int], Awaitable[dict[str, Any]]]
     ) -> None:
         """Answer a batch: every item what the single call would answer, or its error."""
         given = self.json_body()
