@@ -12,13 +12,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from app import demo, simulate
+from app import demo, fleet, simulate
 from app.config import Config, load
 from app.domain.experiment import SCRIPTS
 from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, new_seed
@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     try:
         config = load(options.config, _overrides(options))
-        return uvloop.run(options.command(config, options)) or 0
+        done = options.command(config, options)
+        return (uvloop.run(done) if isinstance(done, Coroutine) else done) or 0
     except ThetaloopError as error:
         print(f"thetaloop: {error}", file=sys.stderr)
         return 1
@@ -49,6 +50,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         "data_dir": options.data_dir,
         "server.port": getattr(options, "port", None),
         "server.address": getattr(options, "address", None),
+        "server.processes": getattr(options, "processes", None),
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -66,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary, parents=[common])
         sub.add_argument("--port", type=_port, help="TCP port; 0 picks a free one (setting server.port)")
         sub.add_argument("--address", help="address to listen on (setting server.address)")
+        sub.add_argument(
+            "--processes",
+            type=_between(1, 64),
+            metavar="N",
+            help="HTTP processes in front of one engine process; 1 runs all in one (setting server.processes)",
+        )
         sub.set_defaults(command=command)
     summary = "look for mistakes in the four scripts of a folder, without running them"
     check = commands.add_parser("check", help=summary, description=summary, parents=[common])
@@ -134,28 +142,37 @@ def _port(text: str) -> int:
     return int(text)
 
 
-async def _serve(config: Config, options: argparse.Namespace) -> None:
-    await _run(config, announce=None)
+def _serve(config: Config, options: argparse.Namespace) -> None:
+    _run(config, announce=None)
 
 
-async def _demo(config: Config, options: argparse.Namespace) -> None:
-    await _run(config, announce=demo.prepared)
+def _demo(config: Config, options: argparse.Namespace) -> None:
+    _run(config, announce=demo.prepared)
 
 
-async def _run(config: Config, announce: Callable[..., Awaitable[str]] | None) -> None:
+def _run(config: Config, announce: fleet.Announce | None) -> None:
     """Serve until SIGTERM or SIGINT."""
+    if config["server.processes"] > 1:
+        fleet.serve(config, announce, _say)
+    else:
+        uvloop.run(_run_alone(config, announce))
+
+
+async def _run_alone(config: Config, announce: fleet.Announce | None) -> None:
+    """Everything in this process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running_services(config) as services:
-        logging.getLogger("thetaloop").info("the walls around scripts: %s", services.pool.active)
-        async with listening(services) as url:
-            text = await announce(services, url) if announce else ""
-            print(f"listening on {url}", flush=True)
-            if text:
-                print(text, flush=True)
-            await stop.wait()
+    async with running_services(config) as services, listening(services) as url:
+        _say(url, await announce(services, url) if announce else "")
+        await stop.wait()
+
+
+def _say(url: str, text: str) -> None:
+    print(f"listening on {url}", flush=True)
+    if text:
+        print(text, flush=True)
 
 
 async def _simulate(config: Config, options: argparse.Namespace) -> None:

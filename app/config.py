@@ -38,6 +38,7 @@ SETTINGS = (
     Setting("data_dir", str, "./data", "folder for the embedded MongoDB, generated secrets and the demo's password"),
     Setting("server.port", int, 8080, "TCP port; 0 picks a free one", minimum=0),
     Setting("server.address", str, "127.0.0.1", "address to listen on"),
+    Setting("server.processes", int, 1, "HTTP processes in front of one engine process; 1 runs all in one", minimum=1),
     Setting("server.debug", bool, False, "answers of getaction and setreward repeat context, action and reward"),
     Setting("mongodb.uri", str, "", "URI of a replica set; empty runs a private mongod in data_dir"),
     Setting("mongodb.database", str, "thetaloop", "name of the database"),

@@ -7,9 +7,12 @@ import contextlib
 import importlib
 import ipaddress
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -20,7 +23,11 @@ from app.config import Config
 from app.dashboard import pages
 from app.dashboard.assets import Assets
 from app.engine.engine import Engine
+from app.engine.host import EngineHost
+from app.engine.interface import AnyEngine, AnyPool, AnyTrials
 from app.engine.limits import Limits
+from app.engine.line import Line
+from app.engine.remote import RemoteEngine, RemotePool, RemoteTrials
 from app.engine.simulation import Simulators
 from app.engine.trial import Trials
 from app.errors import ConfigurationError, MongodUnavailable, StoreUnavailable
@@ -146,16 +153,79 @@ def _is_loopback(address: str) -> bool:
 @asynccontextmanager
 async def running_services(config: Config) -> AsyncIterator[Services]:
     """Everything but HTTP, started; stopped in the opposite order."""
+    places = config["simulation.max_workers"]
+    async with (
+        opened_store(config) as store,
+        _running_engine(config, store) as (engine, pool, trials),
+        _services(config, store, engine, pool, trials, places) as services,
+    ):
+        yield services
+
+
+@asynccontextmanager
+async def running_engine_process(config: Config, path: Path) -> AsyncIterator[None]:
+    """What the engine process of several does: the engine, its workers and the jobs, for whoever calls at ``path``.
+
+    On leaving, it first waits until the HTTP processes have gone.
+    """
+    async with opened_store(config) as store, _running_engine(config, store) as parts:
+        host = EngineHost(*parts)
+        await host.start(_private_socket(path))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await host.idle()
+            await host.close()
+
+
+@asynccontextmanager
+async def running_front(config: Config, path: Path, number: int) -> AsyncIterator[Services]:
+    """Everything but HTTP of one HTTP process of several, counted from 0; the engine process is called at ``path``."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(config))
-        pool = await stack.enter_async_context(running_pool(config))
+        limits = _limits(config)
+        line = Line(path, limits)
+        stack.push_async_callback(line.close)
+        await line.open()
+        engine = RemoteEngine(line, limits)
+        stack.push_async_callback(engine.close)
+        # Simulations run where they are asked for: each process has its share of the places, and at least one.
+        places, more = divmod(config["simulation.max_workers"], config["server.processes"])
+        places = max(1, places + (number < more))
+        remote = engine, RemotePool(line), RemoteTrials(line)
+        yield await stack.enter_async_context(_services(config, store, *remote, places))
+
+
+def _private_socket(path: Path) -> socket.socket:
+    """A socket that listens at ``path``, whoever listened there before."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    os.chmod(path, 0o600)
+    return listener
+
+
+@asynccontextmanager
+async def _running_engine(config: Config, store: Store) -> AsyncIterator[tuple[Engine, Pool, Trials]]:
+    async with running_pool(config) as pool, AsyncExitStack() as stack:
+        _log.info("the walls around scripts: %s", pool.active)
         engine = Engine(store, pool, _limits(config))
         stack.push_async_callback(engine.close)
         jobs = Jobs(store, engine, _times(config))
         stack.push_async_callback(jobs.stop)
         await jobs.start()
-        running = running_simulators(config, config["simulation.max_workers"])
-        simulations = SimulationService(store, engine, *await stack.enter_async_context(running))
+        yield engine, pool, Trials(store, pool, _limits(config))
+
+
+@asynccontextmanager
+async def _services(
+    config: Config, store: Store, engine: AnyEngine, pool: AnyPool, trials: AnyTrials, places: int
+) -> AsyncIterator[Services]:
+    """What handlers call, on whatever engine; ``places`` for simulations."""
+    async with running_simulators(config, places) as (simulators, limits), AsyncExitStack() as stack:
+        simulations = SimulationService(store, engine, simulators, limits)
         stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)
@@ -169,14 +239,14 @@ async def running_services(config: Config) -> AsyncIterator[Services]:
             experiments=experiments,
             statistics=Statistics(store),
             simulations=simulations,
-            trials=TrialService(experiments, Trials(store, pool, _limits(config))),
+            trials=TrialService(experiments, trials),
             catalogue=Catalogue(),
         )
 
 
 @asynccontextmanager
-async def listening(services: Services) -> AsyncIterator[str]:
-    """The HTTP server; yields its URL. On leaving, calls under way are answered first."""
+async def listening(services: Services, sockets: list[socket.socket] | None = None) -> AsyncIterator[str]:
+    """The HTTP server, on these sockets or its own; yields its URL. On leaving, calls under way are answered first."""
     config = services.config
     under_way = UnderWay()
     server = HTTPServer(
@@ -186,15 +256,10 @@ async def listening(services: Services) -> AsyncIterator[str]:
         max_body_size=config["http.max_body_mb"] * 2**20,
         idle_connection_timeout=75,
     )
-    try:
-        sockets = bind_sockets(config["server.port"], config["server.address"])
-    except OSError as error:
-        where = f"{config['server.address']}:{config['server.port']}"
-        raise ConfigurationError(f"server.address, server.port: cannot listen on {where}: {error.strerror}") from error
+    sockets = sockets or bound_sockets(config, config["server.port"])
     server.add_sockets(sockets)
-    host, port = sockets[0].getsockname()[:2]
     try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        yield url_of(sockets)
     finally:
         server.stop()
         with contextlib.suppress(TimeoutError):
@@ -203,6 +268,21 @@ async def listening(services: Services) -> AsyncIterator[str]:
                 await under_way.close()
                 await services.engine.close()
                 await server.close_all_connections()
+
+
+def bound_sockets(config: Config, port: int, *, shared: bool = False) -> list[socket.socket]:
+    """Sockets that listen on the configured address, one for each kind; ``shared`` ones may be there several times."""
+    try:
+        return bind_sockets(port, config["server.address"], reuse_port=shared)
+    except OSError as error:
+        where = f"{config['server.address']}:{port}"
+        raise ConfigurationError(f"server.address, server.port: cannot listen on {where}: {error.strerror}") from error
+
+
+def url_of(sockets: list[socket.socket]) -> str:
+    """Where clients find the server."""
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _reception(services: Services, cookie_secret: str, under_way: UnderWay) -> Reception:
