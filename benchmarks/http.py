@@ -1,10 +1,18 @@
-"""Requests per second beside those of a bare Tornado handler, all in one run on one machine.
+"""What calls cost beside those of a bare Tornado handler, all in one run on one machine.
 
-    python -m benchmarks.http [--seconds N]
+    python -m benchmarks.http [--seconds N] [--rows N] [--only SECTION ...]
 
-Starts the bare handler and ``thetaloop serve`` with a private MongoDB in a temporary folder, makes experiments with the
-ready-made epsilon-greedy policy and sends calls with ``wrk`` over 1 and over 64 connections. The load generator, the
-servers and mongod share the processors, so the ratio to the bare handler says more than the rate.
+Starts the bare handler and ``thetaloop serve`` with a private MongoDB in a temporary folder and sends calls with
+``wrk``. The load generator, the servers and mongod share the processors, so ratios to the bare handler say more than
+rates; it is measured anew before each section, as machines change their speed. Sections:
+
+``calls``        every kind of call over 1, 8, 64 and 256 connections, with the ready-made epsilon-greedy policy
+``policies``     the same calls with Bernoulli Thompson sampling and with a linear policy of ten features
+``experiments``  calls to one experiment, and spread over 100 and 1,000
+``logs``         an experiment whose logs hold a million rows, beside one whose logs are empty
+``processes``    two HTTP processes in front of the engine
+``fairness``     an experiment with slow scripts is saturated; what calls of another one then wait
+``memory``       what a million calls leave in the server's memory
 """
 
 from __future__ import annotations
@@ -16,205 +24,258 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+from pymongo import MongoClient
 
-_CONNECTIONS = (1, 64)
+from app.domain.ids import new_id
+from app.storage.mongod import REPLICA_SET, socket_path
+from benchmarks.load import Bench, Caller, Made, Result, Running, serving, started
+
+__all__ = ["serving"]
+
 _BATCH = 100
 _BARE = "bare Tornado handler"
-_E_GREEDY = "3"
-_MOST_ITEMS = 1_000
+_E_GREEDY, _THOMPSON = 3, 11
 _ROOT = Path(__file__).parents[1]
-
-# wrk hands its figures to `done`; durations are in microseconds.
-_DONE = """
-function done(summary, latency, requests)
-  local e = summary.errors
-  io.write(string.format('\\nRESULT {"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "errors": %d}\\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    e.connect + e.read + e.write + e.status + e.timeout))
-end
-"""
-_POST = """
-wrk.method = "POST"
-wrk.body = io.open("{body}"):read("*a")
-"""
-# Each advice id once; a path that no route has, and so an error in the table, if they run out.
-_EACH_ID = """
-local next_id = io.lines("{ids}")
-function request()
-  return wrk.format("GET", "{path}&advice_id=" .. (next_id() or "none"))
-end
-"""
+_ADVISED = {"advice_id": True, "delta_hours": 0, "default_reward": {}}
+_ACTION, _REWARD = {"arm": "A", "propensity": 0.9}, {"value": 1}
+_FEATURES = [round(0.1 * n, 1) for n in range(10)]
+_LINEAR = {
+    "get_action": (
+        "policy = linear.LinearThompson(self.get_theta(), ['A', 'B'], v=0.5)\n"
+        "self.action['arm'], self.action['propensity'] = policy.pull(self.context['x'])\n"
+    ),
+    "set_reward": (
+        "policy = linear.LinearThompson(self.get_theta(), ['A', 'B'])\n"
+        "policy.update(self.action['arm'], self.reward['value'], self.context['x'])\n"
+        "self.set_theta(policy)\n"
+    ),
+}
+_SLOW = {
+    "get_action": "import time\nbegun = time.perf_counter()\nwhile time.perf_counter() < begun + 0.02:\n    pass\n"
+}
 
 
 @dataclass
-class Result:
-    """What wrk saw: ``calls`` of each request, a latency in milliseconds per request."""
+class Table:
+    """The figures, ratios first; each section beside its own measurement of the bare handler."""
 
-    name: str
-    connections: int
-    requests: int
-    seconds: float
-    p50: float
-    p99: float
-    errors: int
-    calls: int = 1
+    section: str
+    bare: dict[int, Result]
+    rows: list[Result]
 
-    @property
-    def rate(self) -> float:
-        """Calls per second."""
-        return self.requests * self.calls / self.seconds
-
-
-class Bench:
-    """Runs wrk; its scripts lie in ``folder``."""
-
-    def __init__(self, folder: Path, seconds: int) -> None:
-        self.folder = folder
-        self.seconds = seconds
-        self.results: list[Result] = []
-
-    def load(self, name: str, connections: int, url: str, script: str = "", calls: int = 1) -> Result:
-        """Send calls for some seconds; the result is also kept for the table."""
-        path = self.folder / "load.lua"
-        path.write_text(script + _DONE)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s", "--timeout", "20s", "-s", str(path), url]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found = next(line for line in output.splitlines() if line.startswith("RESULT "))
-        result = Result(name, connections, **json.loads(found.removeprefix("RESULT ")), calls=calls)
-        print(f"  {name}, {connections} connections: {result.rate:,.0f}/s", file=sys.stderr)
-        self.results.append(result)
-        return result
-
-    def posted(self, body: Any) -> str:
-        """A script that posts this body each time."""
-        path = self.folder / "body.json"
-        path.write_text(json.dumps(body))
-        return _POST.format(body=path)
-
-    def each_id(self, path: str, ids: list[str]) -> str:
-        """A script that sends each advice id once."""
-        file = self.folder / "ids"
-        file.write_text("\n".join(ids) + "\n")
-        return _EACH_ID.format(ids=file, path=path)
+    def __str__(self) -> str:
+        lines = [
+            f"\n{self.section}",
+            f"{'to bare':>8} {'calls/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'p99/bare':>8} {'errors':>7}"
+            f" {'µs server':>10} {'workers':>8} {'mongod':>8}  connections, call",
+        ]
+        for row in [*self.bare.values(), *self.rows]:
+            bare = self.bare[row.connections]
+            server, workers, mongod = row.cpu
+            lines.append(
+                f"{row.rate / bare.rate:8.2f} {row.rate:9,.0f} {row.p50:8.2f} {row.p99:8.2f} {row.p99 / bare.p99:8.2f}"
+                f" {row.errors:7} {server:10.0f} {workers:8.0f} {mongod:8.0f}  {row.connections:>3}  {row.name}"
+            )
+        return "\n".join(lines)
 
 
-class Caller:
-    """A researcher who is signed in and makes experiments."""
+class Sections:
+    """The measurements; each gives a table."""
 
-    def __init__(self, url: str, password: str) -> None:
-        self.url = url
-        self.http = httpx.Client(base_url=url, timeout=60)
-        self._ok(self.http.post("/login", json={"username": "bench", "password": password}))
+    def __init__(self, bench: Bench, bare: Running, server: Running, caller: Caller, options: Any) -> None:
+        self.bench = bench
+        self.bare_server = bare
+        self.server = server
+        self.caller = caller
+        self.rows = options.rows
+        self.million = options.calls
 
-    def create(self, name: str, **options: Any) -> tuple[str, str]:
-        """Id and key of a new epsilon-greedy experiment whose worker is warm."""
-        default = self._ok(self.http.get(f"/exp/defaults/{_E_GREEDY}"))
-        made = self._ok(self.http.post("/exp", json={**default, **options, "name": name}))
-        experiment = made["id"], made["key"]
-        self.actions(experiment, 200)
-        return experiment
+    def calls(self) -> Table:
+        """Every kind of call."""
+        plain = self.caller.create("calls", **self.caller.default(_E_GREEDY))
+        advised = self.caller.create("calls with advice ids", **self.caller.default(_E_GREEDY), **_ADVISED)
+        connections = (1, 8, 64, 256)
+        table = Table("Calls", self.bare(*connections), [])
+        for each in connections:
+            table.rows += self.every_call(each, plain, advised)
+        return table
 
-    def actions(self, experiment: tuple[str, str], count: int) -> list[Any]:
-        """So many answers to getaction."""
-        exp_id, key = experiment
-        answers: list[Any] = []
-        while len(answers) < count:
-            items: list[Any] = [{}] * min(_MOST_ITEMS, count - len(answers))
-            answers += self._ok(self.http.post(f"/getaction/{exp_id}/batch", json={"key": key, "items": items}))[
-                "items"
-            ]
-        return answers
-
-    @staticmethod
-    def _ok(answer: httpx.Response) -> Any:
-        answer.raise_for_status()
-        return answer.json()
-
-
-def measure(bench: Bench, bare: str, caller: Caller) -> None:
-    """Every kind of call, over few and many connections."""
-    plain = caller.create("without advice ids")
-    advised = caller.create("with advice ids", advice_id=True, delta_hours=0, default_reward={})
-    action = {"arm": "A", "propensity": 0.9}
-    reward = {"value": 1}
-    told = f"&context=%7B%7D&action={quote(json.dumps(action))}&reward={quote(json.dumps(reward))}"
-    asked: list[Any] = [{"context": {}}] * _BATCH
-    rewarded = [{"context": {}, "action": action, "reward": reward}] * _BATCH
-    for connections in _CONNECTIONS:
-        bench.load(_BARE, connections, f"{bare}/getaction/0?key=0")
-        bench.load("getaction", connections, _call(caller, "getaction", plain))
-        bench.load("getaction, with advice ids", connections, _call(caller, "getaction", advised))
-        seen = bench.load("setreward, context and action", connections, _call(caller, "setreward", plain) + told)
+    def every_call(self, connections: int, plain: Made, advised: Made, server: Running | None = None) -> list[Result]:
+        """getaction and setreward, with and without advice ids, singly and in batches."""
+        at = server or self.server
+        asked: list[Any] = [{"context": {}}] * _BATCH
+        rewarded = [{"context": {}, "action": _ACTION, "reward": _REWARD}] * _BATCH
+        found = [
+            self.bench.load("getaction", connections, at, plain.path("getaction")),
+            self.bench.load("getaction, with advice ids", connections, at, advised.path("getaction")),
+            self.bench.load("setreward, context and action", connections, at, plain.path("setreward") + _told({})),
+        ]
         # More than can be needed: twice the rate just seen.
-        ids = [answer["advice_id"] for answer in caller.actions(advised, int(2 * seen.rate * bench.seconds) + 1_000)]
-        path = f"/setreward/{advised[0]}?key={advised[1]}&reward={quote(json.dumps(reward))}"
-        bench.load("setreward, advice ids", connections, caller.url, bench.each_id(path, ids))
+        ids = self.caller.actions(advised, int(2 * found[-1].rate * self.bench.seconds) + 1_000)
+        path = f"{advised.path('setreward')}&reward={quote(json.dumps(_REWARD))}&advice_id="
+        script = self.bench.each([path + answer["advice_id"] for answer in ids])
+        found.append(self.bench.load("setreward, advice ids", connections, at, script=script))
         for name, items in (("getaction", asked), ("setreward", rewarded)):
-            script = bench.posted({"key": plain[1], "items": items})
-            url = f"{caller.url}/{name}/{plain[0]}/batch"
-            bench.load(f"{name}, in batches of {_BATCH}", connections, url, script, calls=_BATCH)
+            script = self.bench.posted({"key": plain.key, "items": items})
+            path = f"/{name}/{plain.id}/batch"
+            found.append(
+                self.bench.load(f"{name}, in batches of {_BATCH}", connections, at, path, script, calls=_BATCH)
+            )
+        return found
+
+    def policies(self) -> Table:
+        """Cheap and costly scripts."""
+        table = Table("Policies", self.bare(64), [])
+        thompson = self.caller.default(_THOMPSON)
+        for name, properties, context in (
+            ("epsilon-greedy", self.caller.default(_E_GREEDY), {}),
+            ("Bernoulli Thompson", thompson, {}),
+            ("linear Thompson of 10 features", _LINEAR, {"x": _FEATURES}),
+        ):
+            made = self.caller.create(name, warm=0, **properties)
+            told = made.path("setreward") + _told(context)
+            asked = f"{made.path('getaction')}&context={quote(json.dumps(context))}"
+            table.rows.append(self.bench.load(f"setreward, {name}", 64, self.server, told))
+            table.rows.append(self.bench.load(f"getaction, {name}", 64, self.server, asked))
+        return table
+
+    def experiments(self) -> Table:
+        """Many experiments: one of them called, or all."""
+        table = Table("Experiments", self.bare(64), [])
+        default = self.caller.default(_E_GREEDY)
+        made: list[Made] = []
+        for count in (1, 100, 1_000):
+            made += [self.caller.create(f"one of {count}: {n}", 1, **default) for n in range(len(made), count)]
+            of = f"{count:,} experiments" if count > 1 else "the only experiment"
+            for call, more in (("getaction", ""), ("setreward", _told({}))):
+                one = made[0].path(call) + more
+                table.rows.append(self.bench.load(f"{call}, one of {of}", 64, self.server, one))
+                if count > 1:
+                    script = self.bench.any([each.path(call) + more for each in made])
+                    table.rows.append(self.bench.load(f"{call}, spread over {of}", 64, self.server, script=script))
+        return table
+
+    def logs(self) -> Table:
+        """Empty and long logs."""
+        table = Table(f"Logs of {self.rows:,} rows", self.bare(64), [])
+        for name, rows in (("empty logs", 0), (f"logs of {self.rows:,} rows", self.rows)):
+            made = self.caller.create(name, **self.caller.default(_E_GREEDY), **_ADVISED)
+            if rows:
+                fill(self.server.folder / "data", made, rows)
+            table.rows.append(self.bench.load(f"getaction, {name}", 64, self.server, made.path("getaction")))
+            told = made.path("setreward") + _told({})
+            table.rows.append(self.bench.load(f"setreward, {name}", 64, self.server, told))
+        return table
+
+    def processes(self) -> Table:
+        """Two HTTP processes."""
+        table = Table("Two HTTP processes", self.bare(64, 256), [])
+        plain = self.caller.create("processes", **self.caller.default(_E_GREEDY))
+        advised = self.caller.create("processes with advice ids", **self.caller.default(_E_GREEDY), **_ADVISED)
+        log = self.server.folder / "two.log"
+        with started(["app", "serve", "--processes", "2"], _environment(self.server.folder), log) as two:
+            for connections in (64, 256):
+                table.rows += self.every_call(connections, plain, advised, two)
+        return table
+
+    def fairness(self) -> Table:
+        """One experiment's scripts are slow and its queue is full; another one is called over 8 connections."""
+        table = Table("Beside a saturated experiment, whose scripts take 20 ms", self.bare(8, 64), [])
+        quick = self.caller.create("quick", **self.caller.default(_E_GREEDY))
+        slow = self.caller.create("slow", warm=1, **_SLOW)
+        path = quick.path("getaction")
+        alone = self.bench.load("getaction, alone", 8, self.server, path)
+        busy = threading.Thread(
+            target=lambda: table.rows.append(
+                Bench(self.bench.folder, 3 * self.bench.seconds).load(
+                    "getaction, saturated", 64, self.server, slow.path("getaction")
+                )
+            )
+        )
+        busy.start()
+        beside = self.bench.load("getaction, beside it", 8, self.server, path)
+        busy.join()
+        table.section += f": p99 is {beside.p99 / alone.p99:.2f} times that without it"
+        table.rows = [alone, beside, *table.rows]
+        return table
+
+    def memory(self) -> Table:
+        """A million calls."""
+        made = self.caller.create("memory", **self.caller.default(_E_GREEDY))
+        table = Table("Memory", self.bare(64), [])
+        body = {"key": made.key, "items": [{"context": {}}] * _BATCH}
+        script = self.bench.posted(body)
+        sizes: list[int] = []
+        done = 0
+        while done < self.million:
+            row = self.bench.load("getaction", 8, self.server, f"/getaction/{made.id}/batch", script, calls=_BATCH)
+            done += row.requests * _BATCH
+            sizes.append(_resident(self.server.pid))
+        seen = " ".join(f"{size:.0f}" for size in sizes)
+        table.section = f"Memory of the server during {done:,} calls, in MiB: {seen}"
+        return table
+
+    def bare(self, *connections: int) -> dict[int, Result]:
+        """The handler to compare with."""
+        return {each: self.bench.load(_BARE, each, self.bare_server, "/getaction/0?key=0") for each in connections}
 
 
-def _call(caller: Caller, name: str, experiment: tuple[str, str]) -> str:
-    return f"{caller.url}/{name}/{experiment[0]}?key={experiment[1]}"
+def fill(data: Path, made: Made, rows: int) -> None:
+    """Give an experiment long logs, as if they had been written over a year; counts included."""
+    uri = f"mongodb://{quote(str(socket_path(data / 'mongodb')), safe='')}/?replicaSet={REPLICA_SET}"
+    begun = datetime.now(UTC) - timedelta(days=365)
+    common: dict[str, Any] = {"exp_id": made.id, "context": {}, "action": _ACTION, "revision": 1}
+    with MongoClient[dict[str, Any]](uri) as client:
+        db = client["thetaloop"]
+        for first in range(0, rows, 10_000):
+            numbers = range(first, min(rows, first + 10_000))
+            dated = [(new_id(), n, begun + timedelta(seconds=n)) for n in numbers]
+            db.decisions.insert_many(
+                {**common, "_id": i, "date": d, "seq": n, "epoch": 1, "status": "rewarded", "propensity": 0.9}
+                for i, n, d in dated
+            )
+            db.rewards.insert_many(
+                {**common, "_id": i, "date": d, "seq": n + 1, "reward": _REWARD, "advice_id": i, "default": False}
+                for i, n, d in dated
+            )
+        db.heads.update_one({"_id": made.id}, {"$inc": {"seq": rows, "rewards": rows}})
 
 
-def table(results: list[Result]) -> str:
-    """The figures, ratios first."""
-    bare = {result.connections: result.rate for result in results if result.name == _BARE}
-    lines = [f"{'to bare':>8} {'calls/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'errors':>7}  connections, call"]
-    for result in results:
-        ratio = result.rate / bare[result.connections]
-        figures = f"{ratio:8.2f} {result.rate:9,.0f} {result.p50:8.2f} {result.p99:8.2f} {result.errors:7}"
-        lines.append(f"{figures}  {result.connections:>2}  {result.name}")
-    return "\n".join(lines)
+def _told(context: dict[str, Any]) -> str:
+    context_, action, reward = (quote(json.dumps(each)) for each in (context, _ACTION, _REWARD))
+    return f"&context={context_}&action={action}&reward={reward}"
+
+
+def _resident(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("THETALOOP_")},
+        "THETALOOP_DATA_DIR": str(folder / "data"),
+        "THETALOOP_SERVER_PORT": "0",
+    }
 
 
 @contextmanager
-def serving(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
-    """A server of our own; yields its URL."""
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            env=environment,
-            cwd=_ROOT,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line.startswith("listening on "):
-                raise RuntimeError(f"{arguments[0]} did not start: {log.read_text()}")
-            yield line.removeprefix("listening on ").strip()
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def main() -> int:
-    """Measure and print; 1 if any call was answered with an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5, help="how long each kind of call is sent (default: 5)")
-    options = parser.parse_args()
+def everything(options: Any) -> Iterator[Sections]:
+    """The servers, and somebody who may make experiments."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thetaloop-")))
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("THETALOOP_")},
-            "THETALOOP_DATA_DIR": str(folder / "data"),
-            "THETALOOP_SERVER_PORT": "0",
-        }
-        bare = stack.enter_context(serving(["benchmarks.bare"], environment, folder / "bare.log"))
-        url = stack.enter_context(serving(["app", "serve"], environment, folder / "serve.log"))
+        environment = _environment(folder)
+        bare = stack.enter_context(started(["benchmarks.bare"], environment, folder / "bare.log"))
+        server = stack.enter_context(started(["app", "serve"], environment, folder / "serve.log"))
         password = secrets.token_hex(8)
         subprocess.run(
             [sys.executable, "-m", "app", "user", "add", "bench", "--password-stdin"],
@@ -225,10 +286,36 @@ def main() -> int:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        bench = Bench(folder, options.seconds)
-        measure(bench, bare, Caller(url, password))
-    print(table(bench.results))
-    return 1 if any(result.errors for result in bench.results) else 0
+        yield Sections(Bench(folder, options.seconds), bare, server, Caller(server.url, password), options)
+
+
+def main() -> int:
+    """Measure and print; 1 if any call was answered with an error."""
+    known: dict[str, Callable[[Sections], Table]] = {
+        each.__name__: each
+        for each in (
+            Sections.calls,
+            Sections.policies,
+            Sections.experiments,
+            Sections.logs,
+            Sections.processes,
+            Sections.fairness,
+            Sections.memory,
+        )
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5, help="how long each kind of call is sent (default: 5)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="how long the long logs are (default: 1,000,000)")
+    parser.add_argument("--calls", type=int, default=1_000_000, help="how many calls memory is watched for")
+    parser.add_argument("--only", nargs="+", choices=known, default=list(known), help="these sections only")
+    options = parser.parse_args()
+    tables = []
+    with everything(options) as sections:
+        for name in options.only:
+            print(f"{name}:", file=sys.stderr)
+            tables.append(known[name](sections))
+            print(tables[-1], flush=True)
+    return 1 if any(row.errors for table in tables for row in table.rows) else 0
 
 
 if __name__ == "__main__":
