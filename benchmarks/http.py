@@ -8,7 +8,7 @@ rates; it is measured anew before each section, as machines change their speed. 
 
 ``calls``        every kind of call over 1, 8, 64 and 256 connections, with the ready-made epsilon-greedy policy
 ``policies``     the same calls with Bernoulli Thompson sampling and with a linear policy of ten features
-``experiments``  calls to one experiment, and spread over 100 and 1,000
+``experiments``  calls to one of 1, 100 and 1,000 experiments, and spread over 100
 ``logs``         an experiment whose logs hold a million rows, beside one whose logs are empty
 ``processes``    two HTTP processes in front of the engine
 ``fairness``     an experiment with slow scripts is saturated; what calls of another one then wait
@@ -44,6 +44,7 @@ __all__ = ["serving"]
 _BATCH = 100
 _BARE = "bare Tornado handler"
 _E_GREEDY, _THOMPSON = 3, 11
+_SPREAD = 100
 _ROOT = Path(__file__).parents[1]
 _ADVISED = {"advice_id": True, "delta_hours": 0, "default_reward": {}}
 _ACTION, _REWARD = {"arm": "A", "propensity": 0.9}, {"value": 1}
@@ -149,20 +150,27 @@ class Sections:
         return table
 
     def experiments(self) -> Table:
-        """Many experiments: one of them called, or all."""
+        """Many experiments: one of them called, or all, with fewer workers than experiments and with more."""
         table = Table("Experiments", self.bare(64), [])
         default = self.caller.default(_E_GREEDY)
         made: list[Made] = []
         for count in (1, 100, 1_000):
-            made += [self.caller.create(f"one of {count}: {n}", 1, **default) for n in range(len(made), count)]
-            of = f"{count:,} experiments" if count > 1 else "the only experiment"
-            for call, more in (("getaction", ""), ("setreward", _told({}))):
-                one = made[0].path(call) + more
-                table.rows.append(self.bench.load(f"{call}, one of {of}", 64, self.server, one))
-                if count > 1:
-                    script = self.bench.any([each.path(call) + more for each in made])
-                    table.rows.append(self.bench.load(f"{call}, spread over {of}", 64, self.server, script=script))
+            made += [self.caller.create(f"one of {count}: {n}", 0, **default) for n in range(len(made), count)]
+            title = f"one of {count:,} experiments" if count > 1 else "the only experiment"
+            table.rows += self.both_calls(title, made[:1], self.server)
+        spread = f"spread over {_SPREAD} experiments"
+        table.rows += self.both_calls(f"{spread}, 32 workers", made[:_SPREAD], self.server)
+        environment = _environment(self.server.folder) | {"THETALOOP_SANDBOX_MAX_WORKERS": str(2 * _SPREAD)}
+        with started(["app", "serve"], environment, self.server.folder / "wide.log") as wide:
+            table.rows += self.both_calls(f"{spread}, {2 * _SPREAD} workers", made[:_SPREAD], wide)
         return table
+
+    def both_calls(self, title: str, made: list[Made], at: Running) -> list[Result]:
+        """getaction and setreward to these experiments at random."""
+        return [
+            self.bench.load(f"{call}, {title}", 64, at, script=self.bench.any([e.path(call) + more for e in made]))
+            for call, more in (("getaction", ""), ("setreward", _told({})))
+        ]
 
     def logs(self) -> Table:
         """Empty and long logs."""
