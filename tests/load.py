@@ -6,12 +6,15 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 # A client whose connection broke tries to get another one for so long: servers are killed and started again.
 _PATIENCE_SECONDS = 60.0
 _RETRY_SECONDS = 0.02
+# How long visitors look at what they got, on average.
+_THINKING_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,30 @@ class Answer:
     def refused(self) -> bool:
         """Whether the server was too busy to begin with it."""
         return self.status == 503 and "too many calls are waiting" in self.json["error"]["message"]
+
+
+class Client:
+    """One client with one connection, which is made again after it broke."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).hostname, urlsplit(url).port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> Answer:
+        """Call once; the status is 0 if the connection broke."""
+        if self._streams is None:
+            self._streams = await _connected(*self._address)
+        try:
+            return await _get(*self._streams, path)
+        except (OSError, asyncio.IncompleteReadError):
+            self._streams[1].transport.abort()
+            self._streams = None
+            return Answer(0, b"")
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._streams is not None:
+            self._streams[1].close()
 
 
 class Load:
@@ -62,21 +89,87 @@ class Load:
             await self._progress.wait_for(lambda: self._count >= count)
 
     async def _client(self, url: str) -> None:
-        host, port = urlsplit(url).hostname, urlsplit(url).port
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        client = Client(url)
         for number in self._next:
-            if streams is None:
-                streams = await _connected(host, port)
-            try:
-                self._answers[number] = await _get(*streams, self._paths[number])
-            except (OSError, asyncio.IncompleteReadError):
-                streams[1].transport.abort()
-                streams = None
+            self._answers[number] = await client.get(self._paths[number])
             async with self._progress:
                 self._count += 1
                 self._progress.notify_all()
-        if streams is not None:
-            streams[1].close()
+        client.close()
+
+
+@dataclass
+class Visit:
+    """A visitor's calls: the decision asked for, then its reward; the reward of every other visit has no advice."""
+
+    number: int
+    decided: Answer = Answer(0, b"")
+    rewarded: Answer = Answer(0, b"")
+
+    @property
+    def advice(self) -> str | None:
+        """The advice that was given, if any came back."""
+        return str(self.decided.json["advice_id"]) if self.decided.status == 200 else None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the reward is for an action of its own."""
+        return self.number % 2 == 1
+
+
+class Visitors:
+    """Visitors of one experiment that come one after the other, some at once, until they are told to ``leave``.
+
+    ``await visitors.run()`` gives all visits; ``await visitors.answered(n)`` waits for n more calls that succeed.
+    """
+
+    def __init__(self, urls: Sequence[str], exp_id: str, key: str, seed: int, at_once: int = 16) -> None:
+        self._urls = urls
+        self._names = exp_id, key
+        self._at_once = at_once
+        self._random = Random(seed)
+        self._visits: list[Visit] = []
+        self._count = 0
+        self._progress = asyncio.Condition()
+        self._leaving = False
+
+    async def run(self) -> list[Visit]:
+        """Go on until they are told to leave."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._at_once):
+                group.create_task(self._come(Client(self._urls[number % len(self._urls)])))
+        return self._visits
+
+    def leave(self) -> None:
+        """End the visits under way, and begin no other."""
+        self._leaving = True
+
+    async def answered(self, count: int) -> None:
+        """Wait until this many more calls have succeeded."""
+        until = self._count + count
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._count >= until)
+
+    async def _come(self, client: Client) -> None:
+        while not self._leaving:
+            visit = Visit(len(self._visits))
+            self._visits.append(visit)
+            about = {"i": visit.number}
+            visit.decided = await self._call(client, "getaction", context=about)
+            await asyncio.sleep(self._random.uniform(0, 2 * _THINKING_SECONDS))
+            if visit.plain:
+                visit.rewarded = await self._call(client, "setreward", action={"arm": "a"}, reward=about)
+            elif visit.advice is not None:
+                visit.rewarded = await self._call(client, "setreward", advice_id=visit.advice, reward=about)
+        client.close()
+
+    async def _call(self, client: Client, call: str, **parameters: Any) -> Answer:
+        answer = await client.get(path(call, *self._names, **parameters))
+        if answer.status == 200:
+            async with self._progress:
+                self._count += 1
+                self._progress.notify_all()
+        return answer
 
 
 async def _connected(host: str | None, port: int | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -119,7 +119,7 @@ class ReplicaSet:
                 member.start()
             members = [{"_id": number, "host": member.address} for number, member in enumerate(self.members)]
             config = {"_id": NAME, "members": members, "settings": self._settings}
-            self._wait(lambda: all(_answers(member) for member in self.members))
+            self.wait_for(lambda: all(_answers(member) for member in self.members))
             self.members[0].command("replSetInitiate", config)
             self.step_up(self.members[0])  # at once; by themselves they would wait for a time-out first
             self.wait_until_whole()
@@ -133,7 +133,7 @@ class ReplicaSet:
     def primary(self) -> Member:
         """The member that leads, once there is one."""
         found: list[Member] = []
-        self._wait(lambda: bool(found.extend(each for each in self.members if each.process and each.leads) or found))
+        self.wait_for(lambda: bool(found.extend(each for each in self.members if each.process and each.leads) or found))
         return found[-1]
 
     @property
@@ -145,10 +145,17 @@ class ReplicaSet:
     def step_down(self) -> Member:
         """Make the primary give way to another one at once; who it was."""
         primary = self.primary
-        try:
-            primary.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
-        except AutoReconnect:
-            pass  # it may close its connections as it does so
+
+        def try_it() -> bool:
+            try:
+                primary.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
+            except AutoReconnect:
+                pass  # it may close its connections as it does so
+            except OperationFailure:
+                return False  # no other one could keep up
+            return True
+
+        self.wait_for(try_it)
         return primary
 
     def step_up(self, member: Member) -> None:
@@ -161,7 +168,14 @@ class ReplicaSet:
                 return False  # it is not up to date, or others did not vote for it
             return True
 
-        self._wait(lambda: member.leads or try_it())
+        self.wait_for(lambda: member.leads or try_it())
+
+    def restart(self) -> None:
+        """Start the members that were killed, and wait until all are in step."""
+        for member in self.members:
+            if member.process is None:
+                member.start()
+        self.wait_until_whole()
 
     def wait_until_whole(self) -> None:
         """Wait for one primary and two secondaries."""
@@ -173,9 +187,10 @@ class ReplicaSet:
                 return False
             return sorted(states) == ["PRIMARY", "SECONDARY", "SECONDARY"]
 
-        self._wait(whole)
+        self.wait_for(whole)
 
-    def _wait(self, condition: Callable[[], bool]) -> None:
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the members do by themselves."""
         deadline = time.monotonic() + _START_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "\n".join(last_words(member.log) for member in self.members)

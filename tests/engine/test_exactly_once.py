@@ -4,36 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.load import hammer, path
-from tests.servers import COUNTING, Researcher, Server
+from tests.servers import COUNTING, Experiment, Researcher, Server
 
 ADVISED = {**COUNTING, "advice_id": True, "delta_hours": 24, "default_reward": {"value": 0}}
 
 
-def test_five_thousand_rewards_through_two_servers_on_one_data_folder_count_five_thousand(
-    start: Callable[..., Server], tmp_path: Path
+@pytest.mark.parametrize("count", [4_500, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_thousands_of_rewards_through_two_servers_some_sent_twice_or_with_another_value_count_once(
+    start: Callable[..., Server], tmp_path: Path, count: int
 ) -> None:
+    """A tenth is sent twice, a hundredth with another value as well; a fifth comes without an advice."""
     folder = tmp_path / "shared"
     one, two = start(embedded=folder), start(embedded=folder)
     with one.researcher() as researcher:
-        experiment = researcher.create(**COUNTING)
+        experiment = researcher.create(**ADVISED)
+        advices = given_advices(experiment, count)
+        sent: list[tuple[int, int]] = [(i, 0) for i in range(count)]
+        sent += [(i, 0) for i in range(0, count, 10)] + [(i, 1) for i in range(1, count, 100)]
+        Random(5).shuffle(sent)
         calls = [
-            path("setreward", experiment.id, experiment.key, context={}, action={"arm": "ab"[i % 2]}, reward={"i": i})
-            for i in range(5_000)
+            path("setreward", experiment.id, experiment.key, **about(i, advices), reward={"i": i, "value": value})
+            for i, value in sent
         ]
         answers = hammer([one.url, two.url], calls, clients=64)
-        assert {answer.status for answer in answers} == {200}
-        assert experiment.theta() == {"arm:a": {"n": 2_500}, "arm:b": {"n": 2_500}}
-        assert experiment.summary()["set_reward_calls"] == 5_000
+        theta, summary = experiment.theta(), experiment.summary()
         with MongoClient[dict[str, Any]](one.mongo_uri) as client:
             rows = list(client["thetaloop"].rewards.find({"exp_id": experiment.id}))
-    assert sorted(row["reward"]["i"] for row in rows) == list(range(5_000))
-    assert sorted(row["seq"] for row in rows) == list(range(1, 5_001))
+    accepted = {row["reward"]["i"]: row["reward"]["value"] for row in rows}
+    assert len(rows) == count == len(accepted) == summary["set_reward_calls"]
+    assert sorted(row["seq"] for row in rows) == list(range(1, count + 1))
+    assert theta == {f"arm:{arm}": {"n": sum(row["action"]["arm"] == arm for row in rows)} for arm in "ab"}
+    assert all(
+        (answer.status == 200) == (accepted[i] == value) for (i, value), answer in zip(sent, answers, strict=True)
+    )
+    assert {answer.status for answer in answers} == {200, 409}
+    first = [i for (i, _), answer in zip(sent, answers, strict=True) if answer.json == {"status": "success"}]
+    assert sorted(first) == list(range(count))
+    repeated = {"status": "success", "duplicate": True}
+    assert sum(answer.json == repeated for answer in answers) == len(range(0, count, 10))
+
+
+def given_advices(experiment: Experiment, count: int) -> list[str]:
+    """So many advices."""
+    advices: list[str] = []
+    while len(advices) < count:
+        answer = experiment.post("getaction", "batch", items=[{}] * min(500, count - len(advices)))
+        advices += [item["advice_id"] for item in answer.json()["items"]]
+    return advices
+
+
+def about(i: int, advices: list[str]) -> dict[str, Any]:
+    """What the i-th reward is for."""
+    return {"context": {}, "action": {"arm": "a"}} if i % 5 == 4 else {"advice_id": advices[i]}
 
 
 def test_an_advice_rewarded_by_many_at_once_through_two_servers_counts_once(

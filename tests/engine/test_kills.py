@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from tests.engine.test_exactly_once import ADVISED
-from tests.load import Answer, Load, path
+from tests.load import Answer, Load, Visit, Visitors, path
 from tests.servers import COUNTING, Experiment, Server
 
 # Answered, answered that MongoDB is away, or the connection broke: nothing else may come of a kill.
@@ -73,18 +75,45 @@ def check_advised(servers: Sequence[Server], experiment: Experiment, kills: Sequ
     advices = {answer.json["advice_id"]: i for i, answer in enumerate(decided) if answer.status == 200}
     rewards = [path("setreward", experiment.id, key, advice_id=a, reward={"i": i}) for a, i in advices.items()]
     first = under_kills(servers, rewards, kills)
-    again = until_answered(servers, rewards)
+    rewarded = {advice for advice, answer in zip(advices, first, strict=True) if answer.status == 200}
+    check_rewards(servers, experiment, advices, rewarded)
+
+
+def check_rewards(
+    servers: Sequence[Server],
+    experiment: Experiment,
+    advices: dict[str, int],
+    rewarded: set[str],
+    plain: Collection[int] = (),
+) -> None:
+    """Every advice that was given for a context ``{"i": i}`` is logged and takes its reward, once.
+
+    The rewards ``{"i": i}`` of those in ``rewarded`` were answered already, as were those that had no advice.
+    """
+    sent = [path("setreward", experiment.id, experiment.key, advice_id=a, reward={"i": i}) for a, i in advices.items()]
+    again = until_answered(servers, sent)
     with MongoClient[dict[str, Any]](servers[0].mongo_uri) as client:
         database: Database[dict[str, Any]] = client[servers[0].database]
         decisions = {row["_id"]: row for row in database.decisions.find({"exp_id": experiment.id})}
         rows = list(database.rewards.find({"exp_id": experiment.id}))
     assert all(decisions[advice]["context"] == {"i": i} for advice, i in advices.items())
-    assert {row["context"]["i"] for row in decisions.values()} <= set(range(calls))
+    # Whoever got no answer may have a decision, but no call has two.
+    assert_none_twice(row["context"]["i"] for row in decisions.values())
     # Answered before or after the kill: whoever sends it again learns that it was counted already.
-    assert all(later.json.get("duplicate") for early, later in zip(first, again, strict=True) if early.status == 200)
-    assert {row["advice_id"]: row["reward"] for row in rows} == {advice: {"i": i} for advice, i in advices.items()}
-    assert len(rows) == len(advices)
+    told = dict(zip(advices, again, strict=True))
+    assert all(told[advice].json.get("duplicate") for advice in rewarded)
+    advised = {row["advice_id"]: row["reward"] for row in rows if "advice_id" in row}
+    assert advised == {advice: {"i": i} for advice, i in advices.items()}
+    without = [row["reward"]["i"] for row in rows if "advice_id" not in row]
+    assert_none_twice(without)
+    assert set(plain) <= set(without)
+    assert len(rows) == len(advised) + len(without)
     check_counts(rows, experiment)
+
+
+def assert_none_twice(numbers: Iterable[int]) -> None:
+    """All of them differ."""
+    assert [number for number, count in Counter(numbers).items() if count > 1] == []
 
 
 def check_plain(servers: Sequence[Server], experiment: Experiment, kills: Sequence[Kill], calls: int) -> None:
@@ -96,7 +125,7 @@ def check_plain(servers: Sequence[Server], experiment: Experiment, kills: Sequen
     with MongoClient[dict[str, Any]](servers[0].mongo_uri) as client:
         rows = list(client[servers[0].database].rewards.find({"exp_id": experiment.id}))
     counted = [row["reward"]["i"] for row in rows]
-    assert len(counted) == len(set(counted))
+    assert_none_twice(counted)
     assert {i for i, answer in enumerate(answers) if answer.status == 200} <= set(counted)
     check_counts(rows, experiment)
 
@@ -127,11 +156,41 @@ def test_the_server_repeats_what_a_kill_interrupted_without_counting_it_twice(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kills", [[kill_server] * 3, [kill_mongod] * 3, [kill_server, kill_mongod] * 2], ids=["servers", "mongod", "both"]
-)
-def test_two_servers_survive_many_kills(start: Callable[..., Server], tmp_path: Path, kills: list[Kill]) -> None:
+def test_two_servers_and_their_mongod_are_killed_at_fifty_random_moments(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
     servers = [start(embedded=tmp_path / "data") for _ in range(2)]
     with servers[0].researcher() as researcher:
-        check_advised(servers, researcher.create(**ADVISED), kills, calls=2_500)
-        check_plain(servers, researcher.create(**COUNTING), kills, calls=2_500)
+        experiment = researcher.create(**ADVISED)
+        visitors = Visitors([server.url for server in servers], experiment.id, experiment.key, seed=50)
+        harm = [(kill, server) for server in servers for kill in (kill_server, kill_mongod)]
+        check_visits(servers, experiment, visitors, [harm[number % len(harm)] for number in range(50)], seed=51)
+
+
+def check_visits(
+    servers: Sequence[Server],
+    experiment: Experiment,
+    visitors: Visitors,
+    kills: Iterable[tuple[Kill, Server]],
+    seed: int,
+) -> None:
+    """Let visitors come while the kills are done, each after a few more calls that succeeded, and look at it all."""
+    moments = Random(seed)
+
+    async def whole() -> list[Visit]:
+        async with asyncio.TaskGroup() as group:
+            coming = group.create_task(visitors.run())
+            for kill, server in kills:
+                await visitors.answered(moments.randint(1, 60))
+                await asyncio.to_thread(kill, server)
+            await visitors.answered(1)
+            visitors.leave()
+        return coming.result()
+
+    visits = asyncio.run(whole())
+    answers = [answer for visit in visits for answer in (visit.decided, visit.rewarded)]
+    assert {answer.status for answer in answers} <= EXPECTED
+    advices = {visit.advice: visit.number for visit in visits if visit.advice is not None}
+    rewarded = [visit for visit in visits if visit.rewarded.status == 200]
+    advised = {visit.advice for visit in rewarded if visit.advice is not None and not visit.plain}
+    check_rewards(servers, experiment, advices, advised, {visit.number for visit in rewarded if visit.plain})

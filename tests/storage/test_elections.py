@@ -101,8 +101,7 @@ def lag(members: ReplicaSet) -> Iterator[Lag]:
     lagging = Lag(members)
     yield lagging
     lagging.end()
-    lagging.old.start()
-    members.wait_until_whole()
+    members.restart()
 
 
 @pytest.mark.slow
