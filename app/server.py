@@ -53,6 +53,7 @@ from app.services.statistics import Statistics
 from app.services.trials import TrialService
 from app.storage.client import connect, require_replica_set
 from app.storage.embedded import EmbeddedMongo
+from app.storage.hints import HeadStream
 from app.storage.store import Store
 
 _log = logging.getLogger("thetaloop")
@@ -73,7 +74,8 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
             uri = await asyncio.to_thread(embedded.acquire)
             stack.push_async_callback(asyncio.to_thread, embedded.release)
             await stack.enter_async_context(_background(_watch(embedded)))
-        store = Store(connect(uri, config["mongodb.database"]))
+        database = config["mongodb.database"]
+        store = Store(connect(uri, database), HeadStream(connect(uri, database, streams=True)))
         stack.callback(store.close)
         await _reach(store)
         await store.prepare()

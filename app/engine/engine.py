@@ -11,6 +11,7 @@ from app.domain.ids import new_id
 from app.engine.actions import ActionBatches, Means
 from app.engine.advices import Advices
 from app.engine.calls import ActionAnswer, ActionCall, Call, Promise, RewardAnswer, RewardCall
+from app.engine.hints import Hints
 from app.engine.lane import Budget, Lane
 from app.engine.limits import Limits
 from app.engine.reports import Reports
@@ -38,6 +39,7 @@ class Engine:
         self._limits = limits
         self._budget = Budget(limits.queue_calls, limits.queue_bytes)
         self._ledger = Ledger()
+        self._hints = Hints(store.stream, limits.listening_seconds)
         self._reports = Reports(store)
         self._advices = Advices(_ADVICES_BYTES)
         self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
@@ -60,7 +62,7 @@ class Engine:
             raise Overloaded()
         live = self._live.get(exp_id)
         if live is None:
-            runtime = Runtime(exp_id, self._store, self._pool, self._limits, self._ledger)
+            runtime = Runtime(exp_id, self._store, self._pool, self._limits, self._ledger, self._hints)
             means = Means(runtime, self._store, self._limits, self._reports, self._advices)
             live = LiveExperiment(means, self._budget)
         try:
@@ -97,6 +99,7 @@ class Engine:
         self._closing = True
         for live in list(self._live.values()):
             await live.idle()
+        await self._hints.close()
         await self._reports.flush()
 
     def _evict(self) -> None:

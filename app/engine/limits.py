@@ -18,4 +18,6 @@ class Limits:
     theta_range_max: int = 10_000
     theta_cache_bytes: int = 256 * 2**20
     # getaction may read theta and scripts that are this much behind the database; rewards never do.
-    staleness_seconds: float = 0.25
+    staleness_seconds: float = 0.5
+    # News of heads are listened for until so long after the last call: a server without calls asks MongoDB nothing.
+    listening_seconds: float = 5.0

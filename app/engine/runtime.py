@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from app.domain.experiment import Head
 from app.domain.theta import ThetaKey
+from app.engine.hints import Hints
 from app.engine.limits import Limits
 from app.engine.view import Held, Ledger, Outbox, ThetaCache, View
 from app.errors import KeyRefused
@@ -67,13 +68,14 @@ class Guilty(Exception):
 class Runtime:
     """The state of one experiment and the two things done with it: bring it up to date, run scripts on it."""
 
-    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, ledger: Ledger) -> None:
+    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, ledger: Ledger, hints: Hints) -> None:
         self.exp_id = exp_id
         self.view: View | None = None
         self.cache = ThetaCache(ledger)
         self._store = store
         self._pool = pool
         self._limits = limits
+        self._hints = hints
         self._outbox = Outbox()
         self._worker: Worker | None = None
         self._keeper: Worker | None = None
@@ -85,9 +87,10 @@ class Runtime:
 
     async def current(self, max_age: float) -> View:
         """The view, no more than ``max_age`` seconds behind the database."""
-        if self.view is None or now() - self._checked > max_age:
+        view, hints = self.view, self._hints
+        if view is None or now() - hints.checked(self._checked) > max_age or hints.outdated(view):
             return await self.refresh()
-        return self.view
+        return view
 
     async def refresh(self) -> View:
         """Read the heads again and take in what other servers committed; ``KeyRefused`` if it is deleted."""

@@ -19,6 +19,7 @@ import msgspec
 from app.domain.experiment import SCRIPTS
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey, joined
+from app.engine.hints import Hints
 from app.engine.limits import Limits
 from app.engine.runtime import Moved, Runtime, now
 from app.engine.view import Held, Ledger, View
@@ -137,7 +138,7 @@ class _Apart(Runtime):
     """A runtime that only one trial knows of."""
 
     def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, trial: Trial) -> None:
-        super().__init__(exp_id, store, pool, limits, Ledger())
+        super().__init__(exp_id, store, pool, limits, Ledger(), Hints(None, 0))
         self._trial = trial
         self._first: Writes = {}
         self._written: Writes = {}

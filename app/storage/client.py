@@ -46,12 +46,19 @@ class _PlainInt(TypeDecoder):
 _PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, type_registry=TypeRegistry([_PlainInt()]))
 
 
-def connect(uri: str, database: str, listeners: list[monitoring.CommandListener] | None = None) -> Any:
-    """The database, through a client with our time limits; nothing is sent yet."""
+def connect(
+    uri: str, database: str, listeners: list[monitoring.CommandListener] | None = None, *, streams: bool = False
+) -> Any:
+    """The database, through a client with our time limits; nothing is sent yet.
+
+    One for ``streams`` has its time limits on the sockets: the driver makes any other limit part of each command, and
+    for the next portion of a stream that is how long MongoDB waits for news.
+    """
     try:
         client: Any = AsyncIOMotorClient(
             uri,
-            timeoutMS=_OPERATION_MS,
+            timeoutMS=None if streams else _OPERATION_MS,
+            socketTimeoutMS=_OPERATION_MS if streams else None,
             serverSelectionTimeoutMS=_OPERATION_MS,
             connectTimeoutMS=_OPERATION_MS,
             retryWrites=True,

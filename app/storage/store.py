@@ -11,6 +11,7 @@ from app.storage.counters import Counters
 from app.storage.decisions import Decisions
 from app.storage.experiments import Experiments
 from app.storage.heads import Heads
+from app.storage.hints import HeadStream
 from app.storage.indexes import ensure_indexes
 from app.storage.leases import Leases
 from app.storage.pages import Pages
@@ -27,8 +28,9 @@ from app.storage.users import Failures, Sessions, Users
 class Store(Storage):
     """The database as the rest of the server sees it."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: Any, stream: HeadStream | None = None) -> None:
         super().__init__(database)
+        self.stream = stream
         transactions = Transactions(database.client)
         self.heads = Heads(database)
         self.experiments = Experiments(database, self.heads, transactions)
@@ -58,5 +60,7 @@ class Store(Storage):
         await self.db.command("ping")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         self.db.client.close()
+        if self.stream is not None:
+            self.stream.disconnect()
