@@ -42,14 +42,38 @@ export function preferPlain(plain) {
   }
 }
 
+// Colours that can be read on these grounds, also where a line was added or removed.
+const THEMES = {
+  light: {
+    base: "vs",
+    tokens: { comment: "0a6b0a", number: "066b46" },
+    ground: "#ffffff",
+    added: ["#e8f5f1", "#d3ece4"],
+    removed: ["#fdeeec", "#f9dcd8"],
+  },
+  dark: {
+    base: "vs-dark",
+    tokens: { comment: "86b573" },
+    ground: "#14191c",
+    added: ["#12241f", "#15302a"],
+    removed: ["#2a1517", "#371a1c"],
+  },
+};
+
 function wireThemes(monaco) {
-  const ground = { light: "#ffffff", dark: "#14191c" };
-  for (const [name, base] of [["light", "vs"], ["dark", "vs-dark"]]) {
+  for (const [name, { base, tokens, ground, added, removed }] of Object.entries(THEMES)) {
     monaco.editor.defineTheme(`thetaloop-${name}`, {
       base,
       inherit: true,
-      rules: [],
-      colors: { "editor.background": ground[name], "editorGutter.background": ground[name] },
+      rules: Object.entries(tokens).map(([token, foreground]) => ({ token, foreground })),
+      colors: {
+        "editor.background": ground,
+        "editorGutter.background": ground,
+        "diffEditor.insertedLineBackground": added[0],
+        "diffEditor.insertedTextBackground": added[1],
+        "diffEditor.removedLineBackground": removed[0],
+        "diffEditor.removedTextBackground": removed[1],
+      },
     });
   }
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -179,13 +203,13 @@ export function showDifference(monaco, place, before, after, label) {
     ...LOOKS,
     diffWordWrap: "on",
     hideUnchangedRegions: { enabled: true },
-    modifiedAriaLabel: `${label}, after`,
-    originalAriaLabel: `${label}, before`,
     readOnly: true,
     renderSideBySide: true,
     useInlineViewWhenSpaceIsLimited: true,
     renderOverviewRuler: false,
   });
+  editor.getOriginalEditor().updateOptions({ ariaLabel: `${label}, before` });
+  editor.getModifiedEditor().updateOptions({ ariaLabel: `${label}, after` });
   editor.setModel({
     original: monaco.editor.createModel(before, "python"),
     modified: monaco.editor.createModel(after, "python"),

@@ -5,7 +5,9 @@ const LONGEST = 160;
 const at = (id) => document.getElementById(id);
 
 export function wireTrials({ exp, scripts, goTo }) {
+  // The decision that a reward is for, until context, theta's start or get_action change.
   let advice = null;
+  let decided = "";
   let busy = false;
 
   // One call; `shown` puts its answer on the page.
@@ -54,6 +56,7 @@ export function wireTrials({ exp, scripts, goTo }) {
 
   function showAction(answer) {
     advice = answer.advice_id ?? null;
+    decided = scripts().get_action;
     at("try-action").replaceChildren(block(answer.action), note(chance(answer.propensity), answer.seed));
     at("try-action").dataset.action = JSON.stringify(answer.action);
     showTheta(answer.theta, "get_action changed no theta. Give a reward to see what would be learned from it.");
@@ -61,6 +64,7 @@ export function wireTrials({ exp, scripts, goTo }) {
 
   // Without a decision to go on from, one is made on the way.
   function learn(run) {
+    if (decided !== scripts().get_action) forget();
     const about = advice ? { advice_id: advice } : { context: at("try-context").value };
     const steps = advice ? run : ["get_action", ...run];
     const reward = run.includes("get_reward") ? {} : { reward: at("try-reward").value };

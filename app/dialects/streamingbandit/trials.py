@@ -55,7 +55,7 @@ class Try(JsonHandler):
         if advice_id is None:
             return None
         signed = text("advice_id", advice_id, _MOST_TOKEN)
-        carried = self.get_signed_cookie(_purpose(exp_id), signed, max_age_days=_DAYS) if signed.isascii() else None
+        carried = self.get_signed_cookie(_purpose(exp_id), signed, _DAYS, min_version=2) if signed.isascii() else None
         if carried is None:
             raise InvalidParameter("advice_id", "this is no advice of a trial of this experiment, or it is too old")
         return _decode(carried)
