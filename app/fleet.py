@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +25,8 @@ from app.services.services import Services
 Announce = Callable[[Services, str], Awaitable[str]]
 _SOCKET_NAME = "engine.sock"
 _LONGEST_PATH = 100
+_PORT_SECONDS = 1.0
+_RETRY_SECONDS = 0.05
 
 
 def serve(config: Config, announce: Announce | None, ready: Callable[[str, str], None]) -> None:
@@ -62,11 +65,23 @@ async def _front(
 def _shares(config: Config) -> list[list[socket.socket]]:
     """Sockets on the same port for each HTTP process; the kernel deals out connections to them."""
     # Sockets that share a port let anybody of this account join in, another server too: so first alone.
-    alone = bound_sockets(config, config["server.port"])
+    alone = _bound_alone(config)
     port = alone[0].getsockname()[1]
     for one in alone:
         one.close()
     return [bound_sockets(config, port, shared=True) for _ in range(config["server.processes"])]
+
+
+def _bound_alone(config: Config) -> list[socket.socket]:
+    """Sockets on the port; what a killed parent left behind has it for a moment longer."""
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            return bound_sockets(config, config["server.port"])
+        except ConfigurationError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 @contextmanager

@@ -186,27 +186,34 @@ class Family:
             part.end = None
         code = os.waitstatus_to_exitcode(status)
         if not self._stopping:
-            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+            how = f"by signal {-code}" if code < 0 else f"with code {code}"
             _log.error("the %s process (%d) ended %s", part.name, pid, how)
 
     def _replace(self) -> None:
         for part in self._parts:
             if not part.pid and not self._stopping and time.monotonic() >= part.born + _RESTART_SECONDS:
-                self._fork(part, first=False)
-                _log.warning("the %s process was started again", part.name)
+                try:
+                    self._fork(part, first=False)
+                    _log.warning("the %s process was started again", part.name)
+                except OSError as error:
+                    _log.error("the %s process cannot be started again now: %s", part.name, error)
 
     def _fork(self, part: Part, *, first: bool) -> None:
-        ours, theirs = socket.socketpair()
-        part.end, part.born, part.heard = ours, time.monotonic(), bytearray()
+        if part.end is not None:
+            part.end.close()  # of a child that could not be forked
+        part.born, part.heard = time.monotonic(), bytearray()
+        part.end, theirs = socket.socketpair()
         parent = os.getpid()
         sys.stdout.flush()
         # A signal that came to the child before it has put off our handlers would seem to be ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        part.pid = os.fork()
-        if not part.pid:
-            self._live(part, Lead(theirs, parent, first))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
+        try:
+            part.pid = os.fork()
+            if not part.pid:
+                self._live(part, Lead(theirs, parent, first))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            theirs.close()
 
     def _live(self, part: Part, lead: Lead) -> NoReturn:
         """The child, from its birth to its end."""

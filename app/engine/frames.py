@@ -19,6 +19,8 @@ from app import errors
 # A frame is sent once so much has gathered; nothing longer than the second bound is sent or taken.
 _FRAME_BYTES = 2**20
 _LONGEST_BYTES = 64 * 2**20
+# A process that leaves so much unread has stopped; whoever writes to it must not fill its own memory.
+_UNREAD_BYTES = 256 * 2**20
 _log = logging.getLogger("thetaloop")
 
 
@@ -148,6 +150,9 @@ class Channel(asyncio.Protocol):
     def _write(self) -> None:
         if self._transport is None:
             return  # once it is there
+        if self._transport.get_write_buffer_size() > _UNREAD_BYTES:
+            _log.error("a process of the server does not read what is sent to it")
+            self._transport.abort()
         if not self._transport.is_closing():
             count = len(self._gathered).to_bytes(4)
             self._transport.write(

@@ -214,7 +214,7 @@ def test_it_says_once_what_keeps_it_from_starting(mongo: str, database_name: str
 def test_a_signal_to_all_processes_at_once_answers_what_is_under_way(
     start: Callable[..., Server], database: Database[dict[str, Any]]
 ) -> None:
-    server = start(**{"server.processes": 2})
+    server = start(**{"server.processes": 2, "sandbox.call_seconds": 5.0})
     children = processes(server)
     assert sorted(children) == ["engine", "http-0", "http-1"]
     with server.researcher() as researcher:
