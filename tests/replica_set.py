@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bson import Timestamp
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
@@ -94,6 +95,11 @@ class Member:
         """Turn one of the places on or off at which mongod can be made to fail."""
         self.command("configureFailPoint", name, mode="alwaysOn" if on else "off", **({"data": data} if data else {}))
 
+    def writes_since(self, moment: Timestamp) -> int:
+        """How many entries its log has since then."""
+        with MongoClient[dict[str, Any]](self.address, **_IMPATIENT) as client:
+            return client["local"]["oplog.rs"].count_documents({"ts": {"$gt": moment}, "op": {"$ne": "n"}})
+
     @property
     def leads(self) -> bool:
         """Whether it is primary and takes writes."""
@@ -142,13 +148,27 @@ class ReplicaSet:
         primary = self.primary
         return [member for member in self.members if member.process and member is not primary]
 
+    @contextmanager
+    def primary_ahead(self) -> Iterator[Member]:
+        """The primary with some writes under load that no other member gets: nobody may have been told of them."""
+        primary, others = self.primary, self.secondaries
+        try:
+            for member in others:
+                member.fail_point("stopReplProducer", True)
+            everywhere = primary.command("replSetGetStatus")["optimes"]["appliedOpTime"]["ts"]
+            self.wait_for(lambda: primary.writes_since(everywhere) >= 3)
+            yield primary
+        finally:
+            for member in others:
+                member.fail_point("stopReplProducer", False)
+
     def step_down(self) -> Member:
         """Make the primary give way to another one at once; who it was."""
         primary = self.primary
 
         def try_it() -> bool:
             try:
-                primary.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
+                primary.command("replSetStepDown", 3, secondaryCatchUpPeriodSecs=2)
             except AutoReconnect:
                 pass  # it may close its connections as it does so
             except OperationFailure:

@@ -87,6 +87,8 @@ def is_outage(error: errors.PyMongoError) -> bool:
     """Whether the error means that MongoDB cannot be reached or has no primary now, rather than a fault of ours."""
     if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError):
         return True
+    if isinstance(error, errors.BulkWriteError) and _lacks_only_majority(error.details):
+        return True
     if isinstance(error, errors.OperationFailure) and error.code in _STATE_CHANGES:
         return True
     return bool(error.timeout)
@@ -112,7 +114,15 @@ class Chunk:
 
 def only_duplicates(error: errors.BulkWriteError) -> bool:
     """Whether all that was wrong is that rows are there already, as after a repeat whose first answer was lost."""
-    return all(fault["code"] == _DUPLICATE_KEY for fault in error.details["writeErrors"])
+    return _are_duplicates(error.details) and not error.details["writeConcernErrors"]
+
+
+def _lacks_only_majority(details: Any) -> bool:
+    return _are_duplicates(details) and bool(details["writeConcernErrors"])
+
+
+def _are_duplicates(details: Any) -> bool:
+    return all(fault["code"] == _DUPLICATE_KEY for fault in details["writeErrors"])
 
 
 def _naming_outages(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -28,12 +28,9 @@ class Decisions(Storage):
             try:
                 await self.db.decisions.insert_many(documents, ordered=False)
                 return
-            except errors.BulkWriteError as error:
-                if not only_duplicates(error):
-                    raise
-                if not error.details["writeConcernErrors"]:
-                    return
             except errors.PyMongoError as error:
+                if isinstance(error, errors.BulkWriteError) and only_duplicates(error):
+                    return
                 if not is_outage(error):
                     raise
                 sent = sent or not isinstance(error, errors.ServerSelectionTimeoutError)

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 
 from app.domain.experiment import Experiment
 from app.domain.theta import ThetaKey
-from app.errors import StoreUnavailable
+from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.commits import Commit, HeadMove
 from app.storage.embedded import EmbeddedMongo
 from app.storage.store import Store
@@ -134,6 +134,29 @@ def test_reads_do_not_go_back_in_time_across_an_election(members: ReplicaSet, la
             assert not reading.done()
             await asyncio.to_thread(lag.end)
             assert await reading == (4, {"n": 4})
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_a_row_that_perhaps_no_majority_has_is_not_said_to_be_kept_nor_to_be_lost(members: ReplicaSet) -> None:
+    """Both decisions and request ids: each must not be taken back once anybody was told of it."""
+    silent = {"failCommands": ["insert", "update"], "writeConcernError": {"code": 91, "errmsg": "going down"}}
+
+    async def work() -> None:
+        async with opened(members.uri, "rows") as store:
+            experiment = await make_experiment(store, "rows")
+            decision = decision_of(experiment)
+            members.primary.fail_point("failCommand", True, silent)
+            with pytest.raises(OutcomeUnknown):
+                await store.decisions.insert([decision], time.monotonic() + 0.2)
+            with pytest.raises(StoreUnavailable):
+                await store.requests.claim(experiment.id, "getaction", {"request": decision.id})
+            members.primary.fail_point("failCommand", False)
+            await store.decisions.insert([decision], time.monotonic() + 60)
+            assert list(await store.decisions.find(experiment.id, [decision.id])) == [decision.id]
+            claimed = await store.requests.claim(experiment.id, "getaction", {"request": "another row"})
+            assert claimed == {"request": decision.id}
 
     asyncio.run(work())
 
