@@ -35,6 +35,7 @@ async def prepared(services: Services, url: str) -> str:
     known = [(made[default.title], default) for default in services.catalogue.all() if default.title in made]
     return "\n".join(
         [
+            f"open {url}/ui/sign-in in a browser",
             f"sign in as {ACCOUNT} with the password {password}",
             f"{len(known)} experiments are there, each with some visits; try one from another terminal:",
             *(

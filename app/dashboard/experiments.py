@@ -1,4 +1,4 @@
-"""The list of experiments."""
+"""Experiments as a list; making and deleting one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from app.services.statistics import Summary
 
 _PER_PAGE = 25
 _LONGEST_SEARCH = 200
+# How the ready-made experiments are offered, by their pinned ids; those that are missing here come last.
+_GROUPS = (
+    ("Good to begin with", (0, 11, 20)),
+    ("One best option for everybody", (3, 12, 2, 13, 14, 15, 16, 17, 18, 23)),
+    ("The best option depends on the visitor", (19, 21, 22, 6)),
+    ("The best value of a number, such as a price", (9, 1, 4)),
+    ("Studies and other designs", (8, 10, 5, 7, 24)),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,32 @@ class ExperimentsPage(PageHandler):
     def _page(self) -> int:
         text = self.get_query_argument("page", "1")
         return max(1, int(text)) if text.isdecimal() and len(text) < 7 else 1
+
+
+class NewExperimentPage(PageHandler):
+    """``/ui/experiments/new``."""
+
+    def get(self) -> None:
+        """A name, and what to start from."""
+        defaults = {default.id: default for default in self.services.catalogue.all()}
+        grouped = [(title, [defaults.pop(id) for id in ids if id in defaults]) for title, ids in _GROUPS]
+        groups = [(title, found) for title, found in [*grouped, ("More", list(defaults.values()))] if found]
+        self.show("new_experiment.html", groups=groups, chosen=groups[0][1][0].id if groups else None)
+
+
+class DeleteExperimentPage(PageHandler):
+    """``/ui/experiments/EXP_ID/delete``."""
+
+    async def get(self, exp_id: str) -> None:
+        """What is lost, and a field for the name."""
+        experiment = await self.services.experiments.find(self.reader, exp_id)
+        summary = await self.services.statistics.summary(exp_id)
+        self.show(
+            "delete_experiment.html",
+            experiment=experiment,
+            decisions=summary.get_action_calls,
+            rewards=summary.set_reward_calls,
+        )
 
 
 def _row(one: Listed, summary: Summary) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from functools import partial
 from http.client import responses
 from typing import Any
@@ -11,11 +12,11 @@ from urllib.parse import urlencode
 from tornado.template import Loader
 from tornado.web import HTTPError
 
-from app.dashboard.assets import Assets
+from app.dashboard.assets import Assets, Collection
 from app.dashboard.glossary import term_button, terms_shown
 from app.dashboard.words import ago, number
 from app.domain.user import User
-from app.errors import ForeignOrigin, NotSignedIn, NotYours, ThetaloopError
+from app.errors import AdminsOnly, ForeignOrigin, NotSignedIn, NotYours, ThetaloopError
 from app.http.base import Handler
 from app.http.errors import RETRY_AFTER_SECONDS
 
@@ -46,6 +47,7 @@ class PageHandler(Handler):
     content_type = "text/html; charset=UTF-8"
     open = False
     user: User | None = None
+    _collection: Collection | None = None
 
     def set_default_headers(self) -> None:
         """The headers that make a page safe, on error pages too."""
@@ -68,6 +70,11 @@ class PageHandler(Handler):
             if not self.open:
                 raise
 
+    def head(self, *path: str) -> Awaitable[None] | None:
+        """As get; Tornado leaves the body out."""
+        answer: Awaitable[None] | None = self.get(*path)
+        return answer
+
     @property
     def reader(self) -> User:
         """Who is signed in, on a page that is not open to everybody."""
@@ -76,6 +83,7 @@ class PageHandler(Handler):
 
     def asset(self, name: str) -> str:
         """The URL of a style sheet, a script or a folder of them."""
+        assert self._collection is not None
         return f"/ui/assets/{self._collection.version}/{name}"
 
     def show(self, template: str, **values: Any) -> None:
@@ -111,9 +119,16 @@ class PageHandler(Handler):
             return
         super().send_error(status_code, **kwargs)
 
+    def status_for(self, error: BaseException) -> int:
+        """As browsers know them: whoever is signed in gets no 401."""
+        return {NotYours: 404, AdminsOnly: 403}.get(type(error), super().status_for(error))
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A page that says what happened and what to do."""
         error = kwargs.get("exc_info", (None, None, None))[1]
+        if self._collection is None:  # refused before anything was prepared, as an unknown method is
+            super().write_error(status_code, **kwargs)
+            return
         if status_code in RETRY_AFTER_SECONDS:
             self.set_header("Retry-After", RETRY_AFTER_SECONDS[status_code])
         title, message = _explained(status_code, error)
@@ -124,17 +139,18 @@ def _explained(status: int, error: BaseException | None) -> tuple[str, str]:
     """A heading and a sentence for people."""
     if isinstance(error, NotYours) or status == 404:
         return "There is nothing here", "The page or experiment does not exist, or it belongs to somebody else."
+    if isinstance(error, AdminsOnly):
+        return "For administrators only", "Ask an administrator of this server to do this, or to make you one."
     if isinstance(error, ThetaloopError):
         return _TITLES.get(status, "That did not work"), error.message[:1].upper() + error.message[1:] + "."
     if isinstance(error, HTTPError) and status == 403:
-        return "This form is no longer valid", "Go back, reload the page and send it again."
+        return "This form is no longer valid", "Allow cookies for this site, reload the page and send the form again."
     if status < 500:
         return _TITLES.get(status, "That did not work"), f"The server refused the request: {responses.get(status, '')}."
     return "Something went wrong on our side", "The server made a mistake; its log says which. Try again in a moment."
 
 
 _TITLES = {
-    401: "This is not for everybody",
     403: "Refused",
     429: "Too many attempts",
     503: "The server cannot answer just now",

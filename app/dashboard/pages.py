@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tornado.web import HTTPError
 
+from app.dashboard.accounts import AccountPage, UsersPage
 from app.dashboard.assets import AssetHandler
 from app.dashboard.editor import EditorPage, RevisionPage
-from app.dashboard.experiments import ExperimentsPage
+from app.dashboard.experiments import DeleteExperimentPage, ExperimentsPage, NewExperimentPage
 from app.dashboard.glossary import TERMS
 from app.dashboard.page import HOME, SIGN_IN, PageHandler
 from app.dashboard.sign_in import SignInPage, SignOut
@@ -50,8 +51,12 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (SIGN_IN, SignInPage),
     (r"/ui/sign-out", SignOut),
     (HOME, ExperimentsPage),
+    (rf"{HOME}/new", NewExperimentPage),
     (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})", EditorPage),
     (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/revisions/([0-9]{{1,9}})", RevisionPage),
+    (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/delete", DeleteExperimentPage),
+    (r"/ui/account", AccountPage),
+    (r"/ui/users", UsersPage),
     (r"/ui/help", HelpPage),
     (r"/ui/.*", NoPage),
 ]

@@ -99,7 +99,11 @@ class Handler(RequestHandler):
             self.on_finish()
             return
         error = kwargs.get("exc_info", (None, None, None))[1]
-        super().send_error(status_of(error) if error else status_code, **kwargs)
+        super().send_error(self.status_for(error) if error else status_code, **kwargs)
+
+    def status_for(self, error: BaseException) -> int:
+        """The status that an error is answered with."""
+        return status_of(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what deserves it."""

@@ -105,6 +105,13 @@ def test_every_page_says_what_it_may_load_and_who_may_show_it(server: Server, pa
         assert "Server" not in headers
 
 
+def test_methods_that_pages_do_not_have_are_refused(server: Server) -> None:
+    assert httpx.head(server.url + "/ui/help").status_code == 200
+    assert httpx.head(server.url + "/ui/experiments").headers["Location"] == "/ui/sign-in"
+    assert httpx.request("BREW", server.url + "/ui/help").status_code == 405
+    assert httpx.put(server.url + "/ui/help").status_code == 403
+
+
 def test_no_page_holds_a_script_or_loads_from_elsewhere(server: Server) -> None:
     text = httpx.get(server.url + "/ui/help").text
     assert re.findall(r"<script[^>]*>\s*[^<\s]", text) == []

@@ -73,7 +73,9 @@ function body(form) {
 // The button can be pressed once the text is typed in; the server does not ask, so this guards against slips only.
 function gate(form, field) {
   const button = form.querySelector("button[type=submit]");
-  const check = () => (button.disabled = field.value !== field.dataset.equals);
+  // Pages show runs of spaces as one, so that is what people type.
+  const tidy = (text) => text.normalize().replace(/\s+/g, " ").trim();
+  const check = () => (button.disabled = tidy(field.value) !== tidy(field.dataset.equals));
   field.addEventListener("input", check);
   form.addEventListener("reset", () => setTimeout(check));
   check();

@@ -51,12 +51,15 @@ class UserHandler(JsonHandler):
         self.send({"username": user.name, "admin": user.admin})
 
     async def post(self) -> None:
-        """Add a researcher; for admins, or for anyone where registration is open."""
-        if self.services.config["accounts.registration"] != "open":
-            self.services.accounts.require_admin(await self.require_user())
+        """Add a researcher; for admins, or for anyone where registration is open. Only admins add admins."""
         body = self.json_body()
+        admin = body.get("admin", False)
+        if not isinstance(admin, bool):
+            raise InvalidParameter("admin", "expected true or false")
+        if admin or self.services.config["accounts.registration"] != "open":
+            self.services.accounts.require_admin(await self.require_user())
         await self.services.accounts.add(
-            text("username", body.get("username")), text("password", body.get("password"), 10_000)
+            text("username", body.get("username")), text("password", body.get("password"), 10_000), admin=admin
         )
         self.send({"status": "success"})
 
