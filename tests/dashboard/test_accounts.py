@@ -41,6 +41,7 @@ def test_a_changed_password_ends_the_sessions_elsewhere(
     signed_in.sign_in(account, " a new password ")
 
 
+@pytest.mark.slow
 def test_the_wrong_present_password_is_told(signed_in: Visitor) -> None:
     page = signed_in("/ui/account")
     signed_in.expect(400)
@@ -80,6 +81,7 @@ def test_an_administrator_adds_and_removes_users(visit: Visitor, server: Server)
         assert new.http.get("/user").status_code == 401
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_is_told(visit: Visitor, server: Server) -> None:
     visit.sign_in(fresh(server, admin=True))
     visit.expect(400)

@@ -144,6 +144,7 @@ def test_deleting_asks_for_the_name_and_is_told(signed_in: Visitor, owner: Resea
     assert "owned" not in page.title()
 
 
+@pytest.mark.slow
 def test_whoever_was_signed_out_meanwhile_signs_in_and_comes_back(signed_in: Visitor, owner: Researcher) -> None:
     page = signed_in("/ui/experiments/new")
     owner.http.post("/logout/everywhere")
@@ -154,6 +155,7 @@ def test_whoever_was_signed_out_meanwhile_signs_in_and_comes_back(signed_in: Vis
     page.wait_for_url("**/ui/sign-in?next=%2Fui%2Fexperiments%2Fnew")
 
 
+@pytest.mark.slow
 def test_a_thousand_experiments_are_listed_in_pages(
     database: Database[dict[str, Any]], visit: Visitor, account: str, owner: Researcher
 ) -> None:

@@ -15,6 +15,8 @@ PAGES = {
     "list": "/ui/experiments",
     "nothing found": "/ui/experiments?q=nowhere",
     "new": "/ui/experiments/new",
+    "editor": "/ui/experiments/{id}",
+    "revision": "/ui/experiments/{id}/revisions/2",
     "delete": "/ui/experiments/{id}/delete",
     "account": "/ui/account",
     "users": "/ui/users",
@@ -31,13 +33,16 @@ LOOKS = {
 def chief(server: Server) -> Iterator[Researcher]:
     """An administrator with some experiments, of which one has an endless name."""
     with Researcher(server.client(), fresh(server, admin=True)) as researcher:
-        researcher.create("Short", **COUNTING).get_action()
+        short = researcher.create("Short", **COUNTING)
+        short.get_action()
+        researcher.http.put(f"/exp/{short.id}", json=COUNTING | {"name": "Short", "get_context": ""})
         researcher.create("x" * 200, **COUNTING)
         yield researcher
 
 
 def reproached(page: Page) -> list[str]:
     """What axe finds wrong, and whether the page is wider than its window."""
+    page.wait_for_load_state("networkidle")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     found = Axe().run(page).response["violations"]
     faults = [f"{one['id']} ({one['impact']}): {[node['html'] for node in one['nodes']]}" for one in found]
@@ -66,6 +71,7 @@ def test_every_page_is_beyond_reproach(visitors: Callable[..., Visitor], chief: 
     assert reproached(stranger("/ui/nothing", expect=404)) == []
 
 
+@pytest.mark.slow
 def test_the_reader_chooses_between_light_and_dark_and_it_stays(visitors: Callable[..., Visitor]) -> None:
     visit = visitors(color_scheme="light")
     page = visit("/ui/help")
