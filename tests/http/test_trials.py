@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -202,6 +204,32 @@ def test_a_theta_too_large_to_show_is_shown_where_it_changes(researcher: Researc
     ]
     theta = tried(experiment, action={}, reward={}, start="empty")["theta"]
     assert (theta["before"], theta["after"], len(theta["changes"]), theta["more_changes"]) == ({}, None, 500, 100)
+
+
+@pytest.mark.slow
+def test_trials_go_on_while_rewards_come_in(researcher: Researcher) -> None:
+    experiment = researcher.create(
+        set_reward="for arm in 'ab':\n    self.set_theta({'n': self.get_theta('arm', arm).get('n', 0) + 1}, 'arm', arm)"
+    )
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.is_set():
+            reward(experiment)
+
+    with ThreadPoolExecutor(4) as senders:
+        sending = [senders.submit(send) for _ in range(4)]
+        try:
+            trials = [tried(experiment, action={}, reward={})["theta"] for _ in range(30)]
+        finally:
+            over.set()
+        for one in sending:
+            one.result()
+    for theta in trials:
+        counts = {change["after"]["n"] for change in theta["changes"]}
+        assert len(counts) == 1  # both arms as of the same moment
+        assert {one["n"] for one in theta["after"].values()} == counts
+    assert trials[-1]["before"]["arm:a"]["n"] > 30 or len({str(theta["before"]) for theta in trials}) > 1
 
 
 def test_an_advice_that_was_forged_or_is_another_experiments_is_refused(

@@ -1,6 +1,8 @@
 // The code editor: Monaco over a <textarea>. The <textarea> keeps the text and is what everything else reads and
 // listens to; where Monaco cannot be loaded, or the reader prefers plain fields, it is the editor as well.
 
+export const onMac = navigator.platform.startsWith("Mac");
+
 const LEAST = 84;
 const MOST = 460;
 let loading = null;
@@ -18,6 +20,7 @@ export function loadMonaco(base) {
       window.require.config({ paths: { vs: base } });
       window.require(["vs/editor/editor.main"], () => {
         wireThemes(window.monaco);
+        wireCompletions(window.monaco);
         resolve(window.monaco);
       }, reject);
     };
@@ -86,6 +89,42 @@ function wireThemes(monaco) {
   show();
 }
 
+// What `self` can do: as it is inserted, and what it is for.
+const SELF = {
+  context: "What is known of the visitor, a dict.",
+  action: "What is shown, a dict: get_action fills it.",
+  reward: "What came of it, a dict.",
+  "get_theta(${1:key}, ${2:value})": "What was learned under these names, a dict; empty at first.",
+  "set_theta(${1:theta}, ${2:key}, ${3:value})": "Keep a dict, or an object of the library, under these names.",
+  "delete_theta(${1:key}, ${2:value})": "Forget it; how many there were.",
+  "log_data({${1}})": "A row for the experiment's log.",
+  "debug(${1})": "A value to see beside a trial.",
+  exp_id: "The id of this experiment.",
+};
+
+function wireCompletions(monaco) {
+  monaco.languages.registerCompletionItemProvider("python", {
+    triggerCharacters: ["."],
+    provideCompletionItems(model, position) {
+      const word = model.getWordUntilPosition(position);
+      const before = model.getLineContent(position.lineNumber).slice(0, word.startColumn - 1);
+      if (!/\bself\.$/.test(before)) return { suggestions: [] };
+      const range = new monaco.Range(position.lineNumber, word.startColumn, position.lineNumber, word.endColumn);
+      const { Method: method, Property: property } = monaco.languages.CompletionItemKind;
+      return {
+        suggestions: Object.entries(SELF).map(([text, documentation]) => ({
+          label: text.split("(")[0],
+          kind: text.includes("(") ? method : property,
+          insertText: text,
+          insertTextRules: monaco.languages.CompletionItemInsertTextRule.InsertAsSnippet,
+          documentation,
+          range,
+        })),
+      };
+    },
+  });
+}
+
 const LOOKS = {
   language: "python",
   automaticLayout: true,
@@ -126,9 +165,9 @@ export class Pane {
     this.editor = monaco.editor.create(place, {
       ...LOOKS,
       value: this.text,
-      ariaLabel: `${this.name}, Python. Press Control M to let Tab leave the editor.`,
+      ariaLabel: `${this.name}, Python. Press Control ${onMac ? "Shift " : ""}M to let Tab leave the editor.`,
       quickSuggestions: false,
-      acceptSuggestionOnEnter: "off",
+      wordBasedSuggestions: "off",
       padding: { top: 10, bottom: 10 },
       renderLineHighlight: "none",
     });

@@ -1,7 +1,7 @@
 // The page on which an experiment is written: its scripts, what is wrong with them, saving.
 import { ApiError, announce, api, showErrors } from "./api.js";
 import { differenceText } from "./diff.js";
-import { Pane, loadMonaco, preferPlain, prefersPlain } from "./editor.js";
+import { Pane, loadMonaco, onMac, preferPlain, prefersPlain } from "./editor.js";
 import { wireTrials } from "./try.js";
 
 const CHECK_AFTER = 400;
@@ -104,6 +104,7 @@ async function save(replaced = revision) {
   for (const name of OPTIONS) form.elements[name].removeAttribute("aria-invalid");
   try {
     const body = { ...sent, note, delta_hours: sent.delta_hours || 0 };
+    if (!sent.advice_id && !isJson(sent.default_reward)) body.default_reward = {};  // it is of no use now
     await api("PUT", `/exp/${exp}`, body, { headers: { "If-Match": `"${replaced}"` } });
     revision = replaced + 1;
     saved = sent;
@@ -116,6 +117,14 @@ async function save(replaced = revision) {
     saving = false;
     at("save").disabled = false;
     showState();
+  }
+}
+
+function isJson(text) {
+  try {
+    return Boolean(JSON.parse(text));
+  } catch {
+    return false;
   }
 }
 
@@ -231,6 +240,7 @@ async function enhance() {
   try {
     const monaco = await loadMonaco(form.dataset.monaco);
     for (const pane of panes.values()) pane.enhance(monaco);
+    for (const key of onMac ? at("tab-hint").querySelectorAll("[data-mac]") : []) key.textContent = key.dataset.mac;
     at("tab-hint").hidden = false;
   } catch {
     // The fields do.
