@@ -391,5 +391,5 @@ def test_another_users_experiment_has_no_page(signed_in: Visitor, server: Server
     signed_in.context.clear_cookies()
     signed_in.sign_in(fresh(server))
     for path in ("", "/revisions/1"):
-        page = signed_in(f"/ui/experiments/{exp_id}{path}", expect=401)
+        page = signed_in(f"/ui/experiments/{exp_id}{path}", expect=404)
         expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
