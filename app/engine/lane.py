@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context
@@ -10,9 +11,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.engine.calls import Call
-from app.errors import Overloaded
+from app.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 
 _BATCH_BYTES = 8 * 2**20
+# A queue may grow to so many times what is left for all: ten full ones leave a hundredth of it for newcomers.
+_SHARE = 9
+_LITTLE_SECONDS = 1.0
 C = TypeVar("C", bound=Call)
 
 
@@ -22,17 +26,23 @@ class Budget:
 
     calls: int
     size: int
+    waiting: int = 0
 
-    @property
-    def used_up(self) -> bool:
-        """Whether no further call may wait."""
-        return self.calls <= 0 or self.size <= 0
+    def admits(self, calls: int, size: int, more: int) -> bool:
+        """Whether a call of ``more`` bytes may join a queue of ``calls`` and ``size``.
+
+        A long queue may not take all that is left, so that those who have few waiting find a place. A call too large
+        for that waits alone.
+        """
+        fits = size + more <= _SHARE * (self.size - more) or not self.waiting
+        return calls < _SHARE * self.calls and fits
 
     def change(self, calls: Iterable[Call], sign: int) -> None:
         """Calls begin (-1) or cease (+1) to wait."""
         for call in calls:
             self.calls += sign
             self.size += sign * call.size
+            self.waiting -= sign
 
 
 class Lane(Generic[C]):
@@ -50,6 +60,7 @@ class Lane(Generic[C]):
         self._queue_calls = queue_calls
         self._batch_calls = batch_calls
         self._queue: deque[C] = deque()
+        self._size = 0
         self._singles = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -65,19 +76,25 @@ class Lane(Generic[C]):
 
     def add(self, call: C) -> None:
         """Queue a call; ``Overloaded`` if too many wait."""
-        if self._budget.used_up or len(self._queue) >= self._queue_calls:
+        waiting = len(self._queue)
+        if waiting >= self._queue_calls or not self._budget.admits(waiting, self._size, call.size):
             raise Overloaded()
-        self._budget.change([call], -1)
+        self._waits([call], +1)
         self._queue.append(call)
         self._wake()
 
     def put_back(self, calls: list[C], singly: bool = False) -> None:
         """Return calls that were not run to the front; ``singly`` if one of them harmed its worker."""
-        self._budget.change(calls, -1)
+        self._waits(calls, +1)
         self._queue.extendleft(reversed(calls))
         if singly:
             self._singles = len(calls)
         self._wake()
+
+    def _waits(self, calls: list[C], sign: int) -> None:
+        """Calls begin (+1) or cease (-1) to wait."""
+        self._budget.change(calls, -sign)
+        self._size += sign * sum(call.size for call in calls)
 
     def _wake(self) -> None:
         if self._task is None:
@@ -86,14 +103,36 @@ class Lane(Generic[C]):
 
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # calls that arrived with this one join its batch
+        away = False
         while self._queue:
-            batch = self._take()
-            try:
-                await self._work(batch)
-            except Exception as error:
-                for call in batch:
-                    call.fail(error)
+            self._give_up_late(away)
+            if batch := self._take():
+                away = await self._work_off(batch)
         self._task = None
+
+    async def _work_off(self, batch: list[C]) -> bool:
+        """Work on a batch; whether it failed because MongoDB was away."""
+        had_time = min(call.deadline for call in batch) - time.monotonic() > _LITTLE_SECONDS
+        try:
+            await self._work(batch)
+        except Exception as error:
+            for call in batch:
+                call.fail(error)
+            # With its time all but over it fails although MongoDB is there.
+            return had_time and isinstance(error, StoreUnavailable | OutcomeUnknown)
+        return False
+
+    def _give_up_late(self, away: bool) -> None:
+        """Answer calls whose time is over without running them: else a queue too long would do nothing but that.
+
+        ``away`` says that MongoDB is what they waited for.
+        """
+        late: list[C] = []
+        while self._queue and self._queue[0].deadline <= time.monotonic():
+            late.append(self._queue.popleft())
+        self._waits(late, -1)
+        for call in late:
+            call.fail(StoreUnavailable() if away else Overloaded())
 
     def _take(self) -> list[C]:
         """The next batch: calls from the front that may join it, the others keep their order."""
@@ -112,5 +151,5 @@ class Lane(Generic[C]):
                 room -= call.size
             taken |= call.exclusive  # of those left too: they keep their order among themselves
         self._queue.extendleft(reversed(left))
-        self._budget.change(batch, +1)
+        self._waits(batch, -1)
         return batch
