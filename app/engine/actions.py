@@ -19,6 +19,7 @@ from app.engine.calls import ActionAnswer, ActionCall
 from app.engine.limits import Limits
 from app.engine.reports import Reports
 from app.engine.runtime import Guilty, Moved, Runtime, now
+from app.errors import OutcomeUnknown, StoreUnavailable
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
 from app.storage.store import Store
@@ -98,8 +99,15 @@ class ActionBatches:
 
     async def _answer(self, decided: list[Decided]) -> None:
         """Answer each call; where the same request may have been made elsewhere at once, with what is in the log."""
-        requested = [each.decision.id for each in decided if each.call.request_id is not None]
-        stored = await self._store.decisions.find(decided[0].decision.exp_id, requested) if requested else {}
+        requested = [each for each in decided if each.call.request_id is not None]
+        stored: dict[str, Decision] = {}
+        if requested:
+            try:
+                ids = [each.decision.id for each in requested]
+                stored = await self._store.decisions.find(decided[0].decision.exp_id, ids)
+            except StoreUnavailable:  # there is a row, but perhaps not this one
+                for each in requested:
+                    each.call.fail(OutcomeUnknown())
         for each in decided:
             decision = stored.get(each.decision.id, each.decision)
             self._advices.put(decision)

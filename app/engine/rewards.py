@@ -96,12 +96,13 @@ class CommitBatches:
         if basis is None or any(not view.agrees(basis) for _, view in outcomes.values()):
             raise Moved
         batch = Batch(basis)
+        failures: list[tuple[Call, Failed]] = []
         put_off: list[Call] = []
         # In the order in which they ran, which is not that of the calls if some had to be run again.
         for number, (outcome, _) in outcomes.items():
             call = calls[number]
             if isinstance(outcome, Failed):
-                call.fail(self._reports.report(basis.experiment, outcome))
+                failures.append((call, outcome))
             elif not isinstance(outcome, Done):
                 put_off.append(call)
             elif isinstance(call, ActionCall):
@@ -110,10 +111,13 @@ class CommitBatches:
                 batch.add_reward(call, given[call.id], outcome)
         if put_off:
             self._put_back(put_off, False)
-        # Those that are answered or put back must not be run again by a conflict of the others.
-        calls[:] = [call for call, _ in batch.answers]
-        if calls:
+        # Those that are put back must not be run again by a conflict of the others. Those that failed must be: they
+        # failed on what the others wrote, and if that does not come to be, perhaps they do not fail.
+        calls[:] = [call for call in calls if call not in put_off]
+        if batch.answers:
             await self._commit(batch, basis, deadline)
+        for call, failed in failures:
+            call.fail(self._reports.report(basis.experiment, failed))
 
     async def _commit(self, batch: Batch, basis: View, deadline: float) -> None:
         await self._runtime.know(batch.writes)
