@@ -25,12 +25,19 @@ from app.engine.actions import Means, action_items, answer_of, decision_of, log_
 from app.engine.calls import ActionCall, Call, RewardAnswer, RewardCall
 from app.engine.runtime import Guilty, Moved, now
 from app.engine.view import View
-from app.errors import AdviceExpired, AdviceNotOffered, AdviceUnknown, Overloaded, RewardRefused
+from app.errors import (
+    AdviceExpired,
+    AdviceNotOffered,
+    AdviceUnknown,
+    Overloaded,
+    RewardRefused,
+    StoreUnavailable,
+)
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
 from app.storage.commits import Commit, HeadMove
 from app.storage.thetas import ThetaWrite
-from app.storage.transactions import Conflict
+from app.storage.transactions import Conflict, Interrupted
 
 _decode = msgspec.msgpack.Decoder().decode
 _PAUSE = 0.002
@@ -60,10 +67,10 @@ class CommitBatches:
                     return await self._try(calls, deadline, again=conflicts > 0)
                 except Guilty:
                     return self._put_back(calls, True)
-                except (Conflict, Moved):
+                except (Conflict, Moved) as error:
                     conflicts += 1
                     if now() > deadline:
-                        raise Overloaded() from None
+                        raise (StoreUnavailable if isinstance(error, Interrupted) else Overloaded)() from None
                     await self._runtime.refresh()
                 if conflicts > 3:
                     # Short, so that of two servers on one experiment the loser keeps a chance to come first.

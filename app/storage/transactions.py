@@ -27,6 +27,10 @@ class Conflict(Exception):
     """Another commit came first, or this one was taken back: nothing of it remains, and it may be run again."""
 
 
+class Interrupted(Conflict):
+    """MongoDB went away before the commit was sent, so nothing of it remains."""
+
+
 class Transactions:
     """Runs transactions, at most eight at a time in one process."""
 
@@ -102,5 +106,5 @@ def _named(error: errors.PyMongoError) -> Exception:
         isinstance(error, errors.BulkWriteError) and any(e.get("code") == 11000 for e in error.details["writeErrors"])
     )
     if duplicate or error.has_error_label("TransientTransactionError"):
-        return Conflict()
+        return Interrupted() if is_outage(error) else Conflict()
     return StoreUnavailable() if is_outage(error) else error
