@@ -9,7 +9,8 @@
 ``own_mongo``     a mongod for one test alone, to stop, kill and start again
 ``database``      the module's database, through pymongo, to look at and to tamper with
 
-``tests.servers`` holds ``Server`` and ``Researcher``, and the scripts most tests use.
+``tests.servers`` holds ``Server`` and ``Researcher``, and the scripts most tests use. ``tests.load`` holds crowds of
+clients, ``tests.replica_set`` three ``mongod`` to kill and lame.
 """
 
 from __future__ import annotations
