@@ -10,7 +10,7 @@ export function wireTrials({ exp, scripts, goTo }) {
   let decided = "";
   let busy = false;
 
-  // One call; `shown` puts its answer on the page.
+  // One call; `shown` puts its answer on the page, and gives the element that is to be in view then.
   async function attempt(body, shown) {
     if (busy) return;
     busy = true;
@@ -20,7 +20,8 @@ export function wireTrials({ exp, scripts, goTo }) {
       const answer = await api("POST", `/exp/${exp}/try`, { scripts: scripts(), ...start(), ...body });
       showLogs(answer);
       if (answer.failed) showFailure(answer.failed);
-      shown(answer);
+      const news = shown(answer);
+      (answer.failed ? at("try-failed") : news)?.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       showErrors(at("try-failed"), [error.message]);
@@ -51,6 +52,7 @@ export function wireTrials({ exp, scripts, goTo }) {
       if (done(answer, "get_context")) at("try-context").value = pretty(answer.context);
       if (done(answer, "get_action")) showAction(answer);
       fillSlots();
+      return run.includes("get_action") ? at("try-action") : null;
     });
   }
 
@@ -73,6 +75,7 @@ export function wireTrials({ exp, scripts, goTo }) {
       if (done(answer, "get_reward")) at("try-reward").value = pretty(answer.reward);
       if (done(answer, "set_reward")) showTheta(answer.theta, "This reward would change no theta.");
       fillSlots();
+      return run.includes("set_reward") ? at("try-theta") : null;
     });
   }
 
