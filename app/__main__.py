@@ -24,7 +24,7 @@ from app.domain.experiment import SCRIPTS
 from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, new_seed
 from app.errors import ThetaloopError
 from app.sandbox.protocol import Fault
-from app.server import listening, opened_store, running_pool, running_services, running_simulators
+from app.server import cluster_of, listening, opened_store, running_pool, running_services, running_simulators
 from app.services.accounts import Accounts
 
 
@@ -92,6 +92,15 @@ def _add_simulate(commands: Any, common: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=int, metavar="S", help="the same seed gives the same run (default: drawn)")
     sub.add_argument("--repeat", type=_between(1, MOST_REPEATS), default=1, metavar="R", help="repetitions")
     sub.add_argument("--out", type=Path, metavar="FILE.jsonl", help="write every draw")
+    sub.add_argument(
+        "--with",
+        type=_called,
+        action="append",
+        default=[],
+        dest="others",
+        metavar="ID=FOLDER|DEFAULT",
+        help="what Experiment(ID) is in the scripts; ready-made experiments are found by their names",
+    )
     sub.add_argument("--plot", type=_picture, metavar="FILE.png|svg", help="draw reward, arms and regret")
     sub.set_defaults(command=_simulate)
 
@@ -128,6 +137,15 @@ def _between(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _called(text: str) -> tuple[str, str]:
+    exp_id, _, other = text.partition("=")
+    if not exp_id or not other:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an id, an equals sign, and a folder or ready-made experiment"
+        )
+    return exp_id, other
 
 
 def _picture(text: str) -> Path:
@@ -176,10 +194,11 @@ def _say(url: str, text: str) -> None:
 
 
 async def _simulate(config: Config, options: argparse.Namespace) -> None:
-    subject = simulate.read(simulate.find(options.subject))
+    subject = simulate.read(simulate.find(options.subject), dict(options.others))
     plan = Plan(options.n, new_seed() if options.seed is None else options.seed, options.repeat)
     async with running_simulators(config, min(options.repeat, os.cpu_count() or 1)) as (simulators, limits):
-        print(await simulate.simulate(subject, plan, simulators, limits, options.out, options.plot))
+        files, cluster = (options.out, options.plot), cluster_of(config)
+        print(await simulate.simulate(subject, plan, simulators, limits, *files, cluster))
 
 
 async def _check(config: Config, options: argparse.Namespace) -> int:

@@ -72,6 +72,7 @@ SETTINGS = (
         "sandbox.unsafe", bool, False, "run scripts without walls, for a system that has none; loopback addresses only"
     ),
     Setting("simulation.max_workers", int, 2, "simulations run at once, each in a process of its own", minimum=1),
+    Setting("simulation.dask_scheduler", str, "", "address of a Dask scheduler whose workers run repetitions; or none"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 

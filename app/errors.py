@@ -210,6 +210,13 @@ class CannotCommit(ThetaloopError):
         )
 
 
+class ClusterUnavailable(ThetaloopError):
+    """The Dask cluster that should simulate does not."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"simulation.dask_scheduler ({address}): {reason}")
+
+
 # Load and outages --------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from tornado.web import Application
 from app.config import Config
 from app.dashboard import pages
 from app.dashboard.assets import Assets
+from app.engine.cluster import Cluster
 from app.engine.engine import Engine
 from app.engine.host import EngineHost
 from app.engine.interface import AnyEngine, AnyPool, AnyTrials
@@ -120,6 +121,12 @@ async def running_pool(config: Config) -> AsyncIterator[Pool]:
         yield pool
     finally:
         await pool.stop()
+
+
+def cluster_of(config: Config) -> Cluster | None:
+    """The Dask cluster for repetitions of simulations, if there is to be one."""
+    address = config["simulation.dask_scheduler"]
+    return Cluster(address, config["sandbox.memory_mb"]) if address else None
 
 
 @asynccontextmanager
@@ -227,7 +234,7 @@ async def _services(
 ) -> AsyncIterator[Services]:
     """What handlers call, on whatever engine; ``places`` for simulations."""
     async with running_simulators(config, places) as (simulators, limits), AsyncExitStack() as stack:
-        simulations = SimulationService(store, engine, simulators, limits)
+        simulations = SimulationService(store, engine, simulators, limits, cluster_of(config))
         stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)

@@ -6,13 +6,14 @@ The scripts run in the same confined processes, from the same seeds, as simulati
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import yaml
@@ -20,31 +21,44 @@ from tqdm import tqdm
 
 from app import plot
 from app.domain.experiment import SCRIPTS, Draft
-from app.domain.simulation import Plan, missing_script
+from app.domain.ids import new_id
+from app.domain.simulation import Plan, missing_script, truth_of
+from app.engine.cluster import Cluster, Part
 from app.engine.limits import Limits
 from app.engine.simulation import Member, Simulation, Simulators, Task
 from app.engine.summary import INTERVAL, TOTAL, Result, arms_table, regrets, series
-from app.errors import ConfigurationError, InvalidParameter, InvalidScript
+from app.errors import ConfigurationError, InvalidParameter, InvalidScript, NotFound
 from app.sandbox.channel import Worker
 from app.sandbox.protocol import Check, Checked, decode_reply, encode
 from app.services.catalogue import Catalogue
 
 _CHECK_SECONDS = 30.0
+_BAR_SECONDS = 0.2
 _COLUMNS = ("context", "action", "reward", "theta")
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is simulated: scripts under a name, and the expected reward of each arm where it is known."""
+    """What is simulated: scripts under a name, and the expected reward of each arm where it is known.
+
+    ``others`` are the scripts of experiments that these may call, by the id that they call them by.
+    """
 
     name: str
     scripts: dict[str, str]
     expected: dict[str, float]
+    others: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def find(self, exp_id: str) -> Member | None:
-        """The world of the simulation, in which there is no other experiment."""
-        return Member(self.scripts) if exp_id == self.name else None
+        """The world of the simulation: this experiment, the others, and the ready-made ones by their names."""
+        if exp_id == self.name:
+            return Member(self.scripts)
+        if exp_id in self.others:
+            return Member(self.others[exp_id])
+        with contextlib.suppress(NotFound):
+            return Member(Catalogue().named(exp_id).scripts)
+        return None
 
 
 def find(subject: str) -> Path:
@@ -53,19 +67,28 @@ def find(subject: str) -> Path:
     return folder if folder.is_dir() else Catalogue().named(subject).folder
 
 
-def read(folder: Path) -> Subject:
-    """The experiment in a folder; what its ``experiment.yml`` says about rewards is used if there is one."""
-    scripts: dict[str, Any] = {}
+def read(folder: Path, others: Mapping[str, str] | None = None) -> Subject:
+    """The experiment in a folder; what its ``experiment.yml`` says about rewards is used if there is one.
+
+    ``others`` are folders or names of those that its scripts call, by id.
+    """
+    scripts = _scripts(folder)
+    missing = missing_script(Draft(folder.name, **cast(dict[str, Any], scripts)))
+    if missing:
+        raise InvalidParameter(str(folder / f"{missing}.py"), "this script is empty, and a simulation needs it")
+    called = {exp_id: _scripts(find(other)) for exp_id, other in (others or {}).items()}
+    return Subject(folder.resolve().name, scripts, _expected(folder / "experiment.yml"), called)
+
+
+def _scripts(folder: Path) -> dict[str, str]:
+    scripts: dict[str, str] = {}
     for name in SCRIPTS:
         path = folder / f"{name}.py"
         try:
             scripts[name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} cannot be read: {getattr(error, 'strerror', 'not UTF-8')}") from error
-    missing = missing_script(Draft(folder.name, **scripts))
-    if missing:
-        raise InvalidParameter(str(folder / f"{missing}.py"), "this script is empty, and a simulation needs it")
-    return Subject(folder.resolve().name, scripts, _expected(folder / "experiment.yml"))
+    return scripts
 
 
 def _expected(path: Path) -> dict[str, float]:
@@ -76,24 +99,31 @@ def _expected(path: Path) -> dict[str, float]:
         about = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    rewards = about.get("expected_reward") if isinstance(about, dict) else None
-    if not isinstance(rewards, dict) or not isinstance(about.get("arms"), list):
-        return {}
-    if set(rewards) != set(about["arms"]) or not all(isinstance(value, int | float) for value in rewards.values()):
-        return {}
-    return {str(arm): float(value) for arm, value in rewards.items()}
+    return truth_of(about)
 
 
 async def simulate(
-    subject: Subject, plan: Plan, simulators: Simulators, limits: Limits, out: Path | None, picture: Path | None
+    subject: Subject,
+    plan: Plan,
+    simulators: Simulators,
+    limits: Limits,
+    out: Path | None,
+    picture: Path | None,
+    cluster: Cluster | None = None,
 ) -> str:
-    """Simulate with a progress bar, write what is wanted, and give the table of arms."""
+    """Simulate with a progress bar, write what is wanted, and give the table of arms.
+
+    Repetitions are made by the ``cluster``, if there is one, unless every draw is to be written.
+    """
     if picture is not None:
         plot.require()
     async with simulators.worker() as worker:
-        await _require_sound(subject, worker)
+        for scripts in (subject.scripts, *subject.others.values()):
+            await _require_sound(scripts, worker)
     with tqdm(total=plan.n * plan.repeat, unit=" draws", disable=None, leave=False) as bar:
-        results = await _repetitions(_Command(subject, plan, simulators, limits, out), bar)
+        command = _Command(subject, plan, simulators, limits, out)
+        results = await _over_cluster(command, cluster, bar) if cluster and plan.repeat > 1 and out is None else None
+        results = results or await _repetitions(command, bar)
     if out is not None:
         _join(out, plan.repeat)
     if picture is not None:
@@ -101,8 +131,8 @@ async def simulate(
     return table(results, subject.expected, plan)
 
 
-async def _require_sound(subject: Subject, worker: Worker) -> None:
-    answer = decode_reply(await worker.request(encode(Check(subject.scripts, lint=False)), _CHECK_SECONDS))
+async def _require_sound(scripts: dict[str, str], worker: Worker) -> None:
+    answer = decode_reply(await worker.request(encode(Check(scripts, lint=False)), _CHECK_SECONDS))
     if isinstance(answer, Checked) and answer.faults:
         raise InvalidScript([msgspec.to_builtins(fault) for fault in answer.faults])
 
@@ -126,10 +156,25 @@ async def _repetitions(command: _Command, bar: Any) -> list[Result]:
     return [task.result() for task in tasks]
 
 
-async def _repetition(command: _Command, number: int, bar: Any) -> Result:
-    subject, plan, limits = command.subject, command.plan, command.limits
-    task = Task(
-        exp_id=subject.name,
+async def _over_cluster(command: _Command, cluster: Cluster, bar: Any) -> list[Result] | None:
+    """The same by a Dask cluster; None if it is not for that."""
+    plan = command.plan
+    parts = [Part() for _ in range(plan.repeat)]
+    tasks = [_task(command, number) for number in range(plan.repeat)]
+    work = asyncio.create_task(cluster.repetitions(new_id(), tasks, command.subject, parts))
+    try:
+        while not work.done():
+            await asyncio.wait([work], timeout=_BAR_SECONDS)
+            bar.update(sum(part.done for part in parts) - bar.n)
+    finally:
+        work.cancel()
+    return [Result(part.arms, part.points) for part in parts] if await work else None
+
+
+def _task(command: _Command, number: int) -> Task:
+    plan, limits = command.plan, command.limits
+    return Task(
+        exp_id=command.subject.name,
         n=plan.n,
         seed=plan.seed_of(number),
         rows=command.out is not None,
@@ -137,8 +182,11 @@ async def _repetition(command: _Command, number: int, bar: Any) -> Result:
         range_max=limits.theta_range_max,
         points=plan.points,
     )
+
+
+async def _repetition(command: _Command, number: int, bar: Any) -> Result:
     async with command.simulators.worker() as worker:
-        simulation = Simulation(task, subject, worker)
+        simulation = Simulation(_task(command, number), command.subject, worker)
         with _opened(command.out, number) as file:
             done = 0
             async for rows in simulation.draws():

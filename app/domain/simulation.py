@@ -28,7 +28,8 @@ def new_seed() -> int:
 class Plan:
     """One simulation: so many draws from one seed, ``repeat`` times over; ``current`` starts from the live theta.
 
-    With ``commit`` its theta becomes the live one, with ``log_stats`` its draws are stored.
+    With ``commit`` its theta becomes the live one, with ``log_stats`` its draws are stored. ``expected`` is the truth
+    of the simulated world, where it is known: the expected reward of each arm.
     """
 
     n: int = 1_000
@@ -37,6 +38,7 @@ class Plan:
     current: bool = False
     commit: bool = False
     log_stats: bool = False
+    expected: dict[str, float] = field(default_factory=dict)
 
     @property
     def start(self) -> str:
@@ -60,6 +62,24 @@ def stretch_of(sources: dict[str, str]) -> int:
     (100, 1)
     """
     return 1 if any("Experiment" in source for source in sources.values()) else _STRETCH
+
+
+def truth_of(about: Any) -> dict[str, float]:
+    """What an ``experiment.yml`` says of the expected reward by arm, where it is one number for each of a list of arms.
+
+    >>> truth_of({"arms": ["A", "B"], "expected_reward": {"A": 0.2, "B": 1}}), truth_of({"arms": {"price": [1, 9]}})
+    ({'A': 0.2, 'B': 1.0}, {})
+    """
+    arms, rewards = (about.get("arms"), about.get("expected_reward")) if isinstance(about, dict) else (None, None)
+    if not isinstance(arms, list) or not isinstance(rewards, dict) or set(rewards) != set(map(_hashable, arms)):
+        return {}
+    if not all(isinstance(value, int | float) for value in rewards.values()):
+        return {}
+    return {str(arm): float(value) for arm, value in rewards.items()}
+
+
+def _hashable(arm: Any) -> Any:
+    return arm if isinstance(arm, str | int | float) else None
 
 
 def missing_script(draft: Draft) -> str | None:

@@ -38,6 +38,7 @@ _STATUS: dict[type[errors.ThetaloopError], int] = {
     errors.EngineAway: 503,
     errors.EngineLost: 503,
     errors.SandboxUnavailable: 503,
+    errors.ClusterUnavailable: 503,
 }
 RETRY_AFTER_SECONDS = {503: "1", 429: "300"}
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from app.domain.experiment import SCRIPTS, Draft
+from app.domain.simulation import truth_of
 from app.errors import NotFound
 
 _FOLDER = Path(__file__).resolve().parents[2] / "defaults"
@@ -16,7 +17,10 @@ _FOLDER = Path(__file__).resolve().parents[2] / "defaults"
 
 @dataclass(frozen=True)
 class Default:
-    """A ready-made experiment under its pinned id; ``example`` is an action it may take, with a reward."""
+    """A ready-made experiment under its pinned id; ``example`` is an action it may take, with a reward.
+
+    ``expected_reward`` is the truth of its simulated world by arm, where that is one number for each.
+    """
 
     id: int
     title: str
@@ -25,6 +29,7 @@ class Default:
     options: dict[str, Any]
     references: tuple[str, ...]
     example: dict[str, dict[str, Any]]
+    expected_reward: dict[str, float]
     folder: Path
 
     def draft(self, name: str) -> Draft:
@@ -71,5 +76,6 @@ def _read(folder: Path) -> Default:
         options=about.get("options", {}),
         references=tuple(about.get("references", ())),
         example=about["example"],
+        expected_reward=truth_of(about),
         folder=folder,
     )

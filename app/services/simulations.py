@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,10 +22,11 @@ from app.domain.experiment import Experiment, Head
 from app.domain.ids import new_id
 from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, missing_script
 from app.domain.theta import ThetaKey
+from app.engine.cluster import Cluster, Part
 from app.engine.interface import AnyEngine
 from app.engine.limits import Limits
 from app.engine.simulation import THETA_BYTES, Member, Simulation, Simulators, Task, shown_theta
-from app.engine.summary import Result, arms_table, series
+from app.engine.summary import TOTAL, Result, arms_table, regrets, series, spread_of
 from app.errors import InvalidParameter, NotFound, Overloaded, StoreUnavailable, ThetaloopError
 from app.sandbox.protocol import Entry, encode
 from app.services.statistics import as_theta
@@ -39,6 +41,7 @@ _MOST_IN_ALL = 100_000_000
 _MOST_BEHIND = 200
 _LISTED = 200
 _BEAT_SECONDS = 0.5
+_SUMMED_BEATS = 10
 _DEAD_AFTER = timedelta(seconds=10)
 _decode = msgspec.msgpack.Decoder().decode
 _log = logging.getLogger("thetaloop")
@@ -118,13 +121,17 @@ class Chunks:
 class SimulationService:
     """Every call is about an experiment that the caller has been found to own."""
 
-    def __init__(self, store: Store, engine: AnyEngine, simulators: Simulators, limits: Limits) -> None:
+    def __init__(
+        self, store: Store, engine: AnyEngine, simulators: Simulators, limits: Limits, cluster: Cluster | None = None
+    ) -> None:
         self._store = store
         self._engine = engine
         self._simulators = simulators
         self._limits = limits
+        self._cluster = cluster
         self._tasks: set[asyncio.Task[Any]] = set()
         self._behind: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, dict[int, Simulation | Part]] = {}
         self._cancelled: set[str] = set()
         self._closing = False
 
@@ -159,7 +166,7 @@ class SimulationService:
                 "status": "done",
                 "done": run.plan.n,
                 "logged": True,
-                **_summed({0: run.simulation}, complete=True),
+                **await _summed({0: run.simulation}, run.plan.expected),
             }
             await self._store.simulations.insert(_described(run.experiment, run.plan, run.id) | values)
         return shown_theta(thetas, run.experiment.id)
@@ -186,12 +193,15 @@ class SimulationService:
         return [_alive(row, now) for row in await self._store.simulations.of(exp_id, _LISTED)]
 
     async def find(self, exp_id: str, run_id: str) -> Document:
-        """One run with its series and, where it was not repeated, its theta."""
+        """One run with its series, of one under way as far as it is, and, where it was not repeated, its theta."""
         row = await self._store.simulations.find(exp_id, run_id)
         if row is None:
             raise NotFound(f"this experiment has no simulation {run_id!r}")
         if row["status"] == "done" and row["repeat"] == 1:
             row["theta"] = as_theta([one async for one in self._store.simulations.rows(run_id, "theta")])
+        under_way = self._under_way.get(run_id)
+        if row["status"] == "running" and under_way is not None:
+            row |= {"done": _done(under_way), **await _summed(under_way, _expected(row))}
         return _alive(row, await self._store.leases.now())
 
     async def cancel(self, exp_id: str, run_id: str) -> Document:
@@ -217,8 +227,9 @@ class SimulationService:
 
     async def _work(self, experiment: Experiment, plan: Plan, run_id: str) -> None:
         """A run in the background from its beginning to its last word."""
-        simulations: dict[int, Simulation] = {}
-        beat = asyncio.create_task(self._show_life(run_id, simulations))
+        simulations: dict[int, Simulation | Part] = {}
+        self._under_way[run_id] = simulations
+        beat = asyncio.create_task(self._show_life(run_id, plan, simulations))
         try:
             await self._repetitions(experiment, plan, run_id, simulations)
             values = {"status": "done", "logged": plan.log_stats}
@@ -230,19 +241,26 @@ class SimulationService:
         except Exception:
             _log.exception("a simulation failed")
             values = _failed(message="the server made a mistake; its log says which")
-        del self._behind[run_id]
+        del self._behind[run_id], self._under_way[run_id]
         self._cancelled.discard(run_id)
         await _ended(beat)
         try:
-            summed = _summed(simulations, complete=values["status"] == "done")
+            summed = await _summed(simulations, plan.expected)
             await self._store.simulations.update(run_id, {"done": _done(simulations), **summed, **values})
         except StoreUnavailable:
             _log.warning("the end of simulation %s could not be stored", run_id)
 
     async def _repetitions(
-        self, experiment: Experiment, plan: Plan, run_id: str, simulations: dict[int, Simulation]
+        self, experiment: Experiment, plan: Plan, run_id: str, simulations: dict[int, Simulation | Part]
     ) -> None:
         """All of them, as many at once as there are processes for; the first failure is the run's."""
+        if plan.repeat > 1 and self._cluster is not None:
+            parts = [Part() for _ in range(plan.repeat)]
+            simulations.update(enumerate(parts))
+            tasks = [self._task(experiment, plan, number) for number in range(plan.repeat)]
+            world = Owned(self._store, experiment.owner, plan.current)
+            if await self._cluster.repetitions(run_id, tasks, world, parts):
+                return
 
         async def repetition(number: int) -> None:
             async with self._run(experiment, plan, run_id, number=number, background=True) as run:
@@ -259,15 +277,15 @@ class SimulationService:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _show_life(self, run_id: str, simulations: dict[int, Simulation]) -> None:
+    async def _show_life(self, run_id: str, plan: Plan, simulations: dict[int, Simulation | Part]) -> None:
         """Show how far the run is, and see whether it was cancelled at another server."""
-        while True:
+        for beat in itertools.count(1):
             await asyncio.sleep(_BEAT_SECONDS)
+            shown = {"done": _done(simulations)}
+            if beat % _SUMMED_BEATS == 0:
+                shown |= await _summed(simulations, plan.expected)
             with contextlib.suppress(StoreUnavailable):
-                if (
-                    await self._store.simulations.update(run_id, {"done": _done(simulations)})
-                    and run_id in self._behind
-                ):
+                if await self._store.simulations.update(run_id, shown) and run_id in self._behind:
                     self._cancelled.add(run_id)
                     self._behind[run_id].cancel()
 
@@ -285,15 +303,7 @@ class SimulationService:
         background: bool = False,
     ) -> AsyncIterator[Run]:
         world = Owned(self._store, experiment.owner, plan.current)
-        task = Task(
-            exp_id=experiment.id,
-            n=plan.n,
-            seed=plan.seed_of(number),
-            rows=rows or plan.log_stats,
-            call_seconds=self._limits.call_seconds,
-            range_max=self._limits.theta_range_max,
-            points=plan.points,
-        )
+        task = self._task(experiment, plan, number, rows=rows or plan.log_stats)
         chunks = Chunks(self._store, experiment.id, run_id, "draws") if plan.log_stats else None
         try:
             async with self._simulators.worker(background=background) as worker:
@@ -302,6 +312,17 @@ class SimulationService:
             if chunks is not None:
                 await self._store.simulations.drop_chunks(run_id)
             raise
+
+    def _task(self, experiment: Experiment, plan: Plan, number: int, *, rows: bool = False) -> Task:
+        return Task(
+            exp_id=experiment.id,
+            n=plan.n,
+            seed=plan.seed_of(number),
+            rows=rows,
+            call_seconds=self._limits.call_seconds,
+            range_max=self._limits.theta_range_max,
+            points=plan.points,
+        )
 
     async def _thetas(self, run: Run, *, stored: bool = False) -> list[Entry]:
         """What the run has left, stored and committed where that is wanted."""
@@ -356,22 +377,33 @@ def _described(experiment: Experiment, plan: Plan, run_id: str) -> Document:
         "start": plan.start,
         "commit": plan.commit,
         "log_stats": plan.log_stats,
+        "expected": [{"arm": arm, "reward": reward} for arm, reward in plan.expected.items()],
     }
 
 
-def _done(simulations: dict[int, Simulation]) -> int:
+def _expected(row: Document) -> dict[str, float]:
+    return {one["arm"]: one["reward"] for one in row.get("expected", [])}
+
+
+def _done(simulations: Mapping[int, Simulation | Part]) -> int:
     return sum(simulation.done for simulation in simulations.values())
 
 
-def _summed(simulations: dict[int, Simulation], *, complete: bool) -> Document:
-    """Arms and series in a shape in which names that scripts made are values, never keys."""
-    results = [Result(one.arms, one.points) for _, one in sorted(simulations.items())]
-    summed: Document = {"arms": [{"arm": name, **row} for name, row in arms_table(results).items()]}
-    if complete:
-        grown = series(results)
-        pulls = [{"arm": name, "counts": counts} for name, counts in grown.pop("pulls").items()]
-        summed["series"] = {**grown, "pulls": pulls}
-    return summed
+async def _summed(simulations: Mapping[int, Simulation | Part], expected: dict[str, float]) -> Document:
+    """Arms, series and regret so far; in a thread, as there may be a hundred thousand points with fifty arms each."""
+    results = [Result(list(one.arms), list(one.points)) for _, one in sorted(simulations.items())]
+    return await asyncio.to_thread(_in_columns, results, expected)
+
+
+def _in_columns(results: list[Result], expected: dict[str, float]) -> Document:
+    """In a shape in which names that scripts made are values, never keys."""
+    grown = series(results, expected)
+    pulls = [{"arm": name, "counts": counts} for name, counts in grown.pop("pulls").items()]
+    return {
+        "arms": [{"arm": name, **row} for name, row in arms_table(results, expected).items()],
+        "series": {**grown, "pulls": pulls},
+        **spread_of("regret", regrets(results, expected).get(TOTAL), len(results)),
+    }
 
 
 def _failed(**error: Any) -> Document:

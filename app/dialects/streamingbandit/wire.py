@@ -130,6 +130,7 @@ def default_row(default: Default) -> dict[str, Any]:
         **default.options,
         "summary": default.summary,
         "references": list(default.references),
+        "expected_reward": default.expected_reward,
     }
 
 
@@ -209,6 +210,8 @@ def _shown(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
 
 
 RUN_COLUMNS = ("date", "run", "status", "done", "n", "seed", "repeat", "start", "commit", "log_stats", "revision")
+_REGRET = ("regret", "regret_low", "regret_high")
+_MOST_EXPECTED = 1_000
 _DRAW = ("context", "action", "reward", "theta")
 
 
@@ -226,7 +229,8 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     if start not in ("empty", "current"):
         raise InvalidParameter("start", "expected empty or current")
     commit, log_stats = _truth("commit", given), _truth("log_stats", given)
-    plan = Plan(**numbers, current=start == "current", commit=commit, log_stats=log_stats)
+    expected = _expected(given.get("expected"))
+    plan = Plan(**numbers, current=start == "current", commit=commit, log_stats=log_stats, expected=expected)
     return plan, _truth("verbose", given, True)
 
 
@@ -241,6 +245,16 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
     if type(number) is not int or not least <= number <= most:
         raise InvalidParameter({"n": "N"}.get(name, name), f"expected a whole number from {least:,} to {most:,}")
     return number
+
+
+def _expected(given: Any) -> dict[str, float]:
+    """The expected reward of each arm, if they are told."""
+    sound = isinstance(given, dict) and len(given) <= _MOST_EXPECTED
+    if given is not None and not (sound and all(type(value) in (int, float) for value in given.values())):
+        raise InvalidParameter(
+            "expected", f"expected an object with a number for each arm, and at most {_MOST_EXPECTED:,} of them"
+        )
+    return {name: float(value) for name, value in (given or {}).items()}
 
 
 def _truth(name: str, given: dict[str, Any], default: bool = False) -> bool:
@@ -265,7 +279,9 @@ def draw_row(row: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run_row(row: dict[str, Any]) -> dict[str, Any]:
     """A simulation as it stands; ``series`` and ``theta`` where they were read."""
-    shown = _shown(row | {"run": row["_id"]}, (*RUN_COLUMNS, "theta", "error"))
+    shown = _shown(row | {"run": row["_id"]}, (*RUN_COLUMNS, *_REGRET, "theta", "error"))
+    if row.get("expected"):
+        shown["expected"] = {one["arm"]: one["reward"] for one in row["expected"]}
     shown["arms"] = {arm["arm"]: {k: v for k, v in arm.items() if k != "arm"} for arm in row.get("arms", [])}
     if "series" in row:
         shown["series"] = row["series"] | {"pulls": {one["arm"]: one["counts"] for one in row["series"]["pulls"]}}
