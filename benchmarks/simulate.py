@@ -4,7 +4,8 @@
 
 The loop runs the compiled scripts of a ready-made experiment in this process with theta in a dict: no limits, no
 copies, no JSON, no walls, one seed for all. Both are measured in turn, several times over, and the medians compared.
-Memory is the largest resident size that the server's processes reach. ``PROFILE.rst`` says where the time goes.
+Memory is the largest resident size that the server's processes reach. Last, ``wrk`` asks another experiment for actions
+while nothing else goes on and while a simulation runs flat out, in turn. ``PROFILE.rst`` says where the time goes.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ import numpy as np
 from app.domain.experiment import SCRIPTS
 from app.sandbox.script import MODULES
 from app.services.catalogue import Catalogue, Default
-from benchmarks.http import serving
+from benchmarks.http import Bench, Caller, serving
 
 _ROOT = Path(__file__).parents[1]
+_CONNECTIONS = 8
 _DEFAULTS = ("ab_test", "e_greedy", "thompson_bernoulli", "linucb", "logistic_thompson")
 
 
@@ -66,6 +68,14 @@ def plain_rate(default: Default, draws: int) -> float:
         for code in codes:
             exec(code, {**MODULES, "self": seen})
     return draws / (time.perf_counter() - begun)
+
+
+def niced_plain_rate(name: str, draws: int) -> float:
+    """The same in a process that gives way as simulations do, so that whatever else runs here slows both alike."""
+    code = "import os, sys; os.nice(19); from benchmarks.simulate import Catalogue, plain_rate; "
+    code += f"print(plain_rate(Catalogue().named({name!r}), {draws}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def simulated_rate(client: httpx.Client, default: Default, draws: int) -> float:
@@ -106,10 +116,32 @@ def _sizes(root: int) -> Iterator[tuple[int, int]]:
             yield pid, size
 
 
+def print_harm(client: httpx.Client, caller: Caller, bench: Bench, rounds: int) -> None:
+    """What a simulation does to the latency of actions of another experiment, without and with it in turn."""
+    exp_id, key = caller.create("live")
+    other, _ = caller.create("simulated")
+    url = f"{client.base_url}getaction/{exp_id}?key={key}"
+    alone, beside = [], []
+    for _ in range(rounds):
+        alone.append(bench.load("getaction", _CONNECTIONS, url))
+        run = client.post(f"/eval/{other}/simulations", json={"n": 10_000_000}).raise_for_status().json()["run"]
+        while not client.get(f"/eval/{other}/simulations/{run}").raise_for_status().json()["done"]:
+            time.sleep(0.1)
+        beside.append(bench.load("getaction beside a simulation", _CONNECTIONS, url))
+        begun = time.perf_counter()
+        left = client.delete(f"/eval/{other}/simulations/{run}").raise_for_status().json()
+        print(f"cancelled after {left['done']:,} of 10,000,000 draws, in {time.perf_counter() - begun:.2f} s")
+    for name in ("p50", "p99"):
+        without, with_it = (median(getattr(each, name) for each in found) for found in (alone, beside))
+        figures = f"{without:.1f} ms alone, {with_it:.1f} ms beside a simulation"
+        print(f"{name} of getaction: {figures}, ratio {with_it / without:.2f}")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=20_000, help="draws of each run (default: 20000)")
+    parser.add_argument("--seconds", type=int, default=10, help="seconds of each load with wrk (default: 10)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
     parser.add_argument("defaults", nargs="*", default=_DEFAULTS, metavar="DEFAULT", help="ready-made experiments")
     options = parser.parse_args()
@@ -126,13 +158,12 @@ def main() -> int:
         command = [sys.executable, "-m", "app", "user", "add", "bench", "--password-stdin"]
         subprocess.run(command, env=environment, cwd=_ROOT, input=password, text=True, check=True, capture_output=True)
         client.post("/login", json={"username": "bench", "password": password}).raise_for_status()
-        os.nice(19)  # as simulations are, so that whatever else runs here slows both alike
         simulated_rate(client, Catalogue().named("ab_test"), 1)  # starts the processes
         print("   ratio  draws/s   plain/s  experiment")
         for name in options.defaults:
             default = Catalogue().named(name)
             rounds = [
-                (plain_rate(default, options.draws), simulated_rate(client, default, options.draws))
+                (niced_plain_rate(name, options.draws), simulated_rate(client, default, options.draws))
                 for _ in range(options.rounds)
             ]
             plain, simulated = (median(rates) for rates in zip(*rounds, strict=True))
@@ -143,6 +174,7 @@ def main() -> int:
                 simulated_rate(client, default, draws)
             ours = sorted(size for pid, size in sizes.items() if pid != os.getpid())[::-1][:3]
             print(f"{draws:,} draws: largest processes {', '.join(f'{size >> 10} MiB' for size in ours)}")
+        print_harm(client, Caller(url, password), Bench(folder, options.seconds), options.rounds)
     return 0
 
 

@@ -69,6 +69,28 @@ def test_a_folder_is_simulated_and_its_draws_are_written(folder: Path, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "one.jsonl", "two.jsonl"]
 
 
+def test_scripts_call_ready_made_experiments_and_those_that_are_named(folder: Path, tmp_path: Path) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    scripts = {
+        "get_context": "",
+        "get_action": "self.action['rival'] = random.choice(['e_greedy', 'ours'])\n"
+        "self.action['chosen'] = Experiment(self.action['rival']).run_action_code({})\n",
+        "get_reward": "self.reward['value'] = 1",
+        "set_reward": "Experiment(self.action['rival']).run_reward_code({}, self.action['chosen'], self.reward)\n"
+        "self.set_theta({'n': sum(t['n'] for t in Experiment('e_greedy').get_theta('arm').values())})\n",
+    }
+    for name, script in scripts.items():
+        (outer / f"{name}.py").write_text(script)
+    run(tmp_path, outer, "--n", 60, "--seed", 2, "--with", f"ours={folder}", "--out", "draws.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "draws.jsonl").read_text().splitlines()]
+    rivals = [row["action"]["rival"] for row in rows]
+    assert rows[-1]["theta"] == {"n": rivals.count("e_greedy")}
+    assert 0 < rivals.count("ours") < 60
+    assert "no experiment 'ours'" in run(tmp_path, outer, "--seed", 2, code=1)[1]
+    assert "ready-made experiment 'nothing'" in run(tmp_path, outer, "--with", "ours=nothing", code=1)[1]
+
+
 @pytest.mark.parametrize("name", ["run.png", "run.svg"])
 def test_a_picture_is_drawn(tmp_path: Path, name: str) -> None:
     run(tmp_path, "ab_test", "--n", 50, "--seed", 1, "--repeat", 2, "--plot", name)
@@ -103,7 +125,14 @@ def test_what_cannot_be_simulated_is_said(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("ab_test", "--n", "0"), ("ab_test", "--repeat", "x"), ("ab_test", "--plot", "run.pdf"), ()]
+    "arguments",
+    [
+        ("ab_test", "--n", "0"),
+        ("ab_test", "--repeat", "x"),
+        ("ab_test", "--plot", "run.pdf"),
+        ("ab_test", "--with", "x"),
+        (),
+    ],
 )
 def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert "usage:" in run(tmp_path, *arguments, code=2)[1]

@@ -75,7 +75,7 @@ def wait_until(true: Callable[[], Any]) -> None:
 
 def below(pid: int) -> list[tuple[int, str]]:
     """The descendants of a process, with their commands."""
-    lines = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [
         (int(pid), int(parent), args) for pid, parent, args in (line.split(None, 2) for line in lines.splitlines()[1:])
     ]

@@ -81,10 +81,48 @@ def test_repetitions_are_independent_and_give_intervals(researcher: Researcher) 
     assert (again["arms"], again["series"]) == (first["arms"], first["series"])
 
 
+def test_regret_is_told_where_the_truth_is_known(researcher: Researcher) -> None:
+    experiment = researcher.create(**BUTTONS)
+    run = ended(experiment, begin(experiment, n=200, seed=1, repeat=3, expected={"a": 0.3, "b": 0.6}))
+    assert run["arms"]["a"]["regret"] == pytest.approx(run["arms"]["a"]["pulls"] / 3 * 0.3)
+    assert run["arms"]["b"]["regret"] == 0
+    assert run["regret"] == pytest.approx(run["arms"]["a"]["regret"])
+    assert run["regret_low"] < run["regret"] < run["regret_high"]
+    assert run["series"]["regret"][-1] == pytest.approx(run["regret"])
+    assert run["expected"] == {"a": 0.3, "b": 0.6}
+    unknown = ended(experiment, begin(experiment, n=200, seed=1, expected={"a": 0.3}))
+    assert "regret" not in unknown | unknown["series"] | unknown["arms"]["a"]
+
+
+def test_the_truth_of_a_ready_made_experiment_is_told(researcher: Researcher) -> None:
+    default = researcher.http.get("/exp/defaults/3").json()
+    assert default["expected_reward"] == {"A": 0.2, "B": 0.4, "C": 0.8}
+    assert researcher.http.get("/exp/defaults/19").json()["expected_reward"] == {}  # it depends on the visitor
+    experiment = researcher.create(**default)
+    run = ended(experiment, begin(experiment, n=100, seed=1, expected=default["expected_reward"]))
+    assert run["regret"] == pytest.approx(sum(row["regret"] for row in run["arms"].values()))
+
+
+def test_a_run_under_way_shows_its_arms_and_series(researcher: Researcher) -> None:
+    experiment = researcher.create(**SLOW)
+    run = begin(experiment, n=2_000, repeat=2, expected={"a": 0.3, "b": 0.6})
+    deadline = time.monotonic() + 60
+    while not (found := state(experiment, run))["series"]["draws"]:
+        assert found["status"] == "running"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found["status"] == "running"
+    assert found["done"] >= sum(row["pulls"] for row in found["arms"].values()) > 0
+    assert len(found["series"]["draws"]) == len(found["series"]["reward"]) == len(found["series"]["regret"])
+    experiment.http.delete(f"/eval/{experiment.id}/simulations/{run}")
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
         ({"n": 0}, "N"),
+        ({"n": 10, "expected": [0.3]}, "expected"),
+        ({"n": 10, "expected": {"a": "high"}}, "expected"),
         ({"n": 10, "repeat": 0}, "repeat"),
         ({"n": 10_000_000, "repeat": 11}, "repeat"),
         ({"n": 10, "repeat": 2, "commit": True}, "repeat"),
