@@ -9,6 +9,7 @@ scheduler gives its tasks to another, which makes the same draws.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import importlib
 import importlib.util
 import platform
@@ -129,16 +130,9 @@ class Cluster:
 
     async def _guarded(self, work: Coroutine[Any, Any, None], distributed: Any) -> None:
         """Tell the cluster's own failures from ours."""
-        task = asyncio.current_task()
-        assert task is not None
         try:
             await work
-        except asyncio.CancelledError as error:
-            if task.cancelling():
-                raise
-            # Dask says so, too, if its scheduler has gone.
-            raise self._unavailable("the Dask scheduler went away") from error
-        except (OSError, TimeoutError) as error:
+        except (concurrent.futures.CancelledError, OSError, TimeoutError) as error:
             raise self._unavailable("the Dask scheduler went away") from error
         except distributed.KilledWorker as error:
             raise self._unavailable("the Dask workers died again and again") from error

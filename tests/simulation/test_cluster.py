@@ -86,10 +86,9 @@ def below(pid: int) -> list[tuple[int, str]]:
     return found
 
 
-def scripts_running(dask: Dask) -> list[int]:
-    """The processes with scripts: those that the zygotes have forked."""
-    zygotes = [child for worker in dask.workers for child in below(worker.pid) if "app.sandbox.zygote" in child[1]]
-    return [pid for zygote, _ in zygotes for pid, _ in below(zygote)]
+def zygotes(dask: Dask) -> int:
+    """The processes of all zygotes: their own, and those with scripts that they have forked."""
+    return sum("app.sandbox.zygote" in args for worker in dask.workers for _, args in below(worker.pid))
 
 
 @pytest.fixture(scope="module")
@@ -136,15 +135,17 @@ def test_a_worker_that_dies_costs_time_only(spread: Server, dask: Dask) -> None:
 
 def test_a_run_that_is_cancelled_stops_on_the_cluster_too(spread: Server, dask: Dask) -> None:
     with spread.researcher() as researcher:
-        experiment = researcher.create(**SLOW)
+        quick, experiment = researcher.create(**BUTTONS), researcher.create(**SLOW)
+        ended(quick, begin(quick, n=300, repeat=8), SECONDS)  # now each worker has its zygote
+        idle = zygotes(dask)
         run = begin(experiment, n=10_000_000, repeat=3)
         wait_until(lambda: state(experiment, run)["done"] > 0)
-        assert scripts_running(dask)
+        wait_until(lambda: zygotes(dask) > idle)
         begun = time.monotonic()
         answer = experiment.http.delete(f"/eval/{experiment.id}/simulations/{run}").json()
         assert time.monotonic() - begun < 10
         assert answer["status"] == "cancelled"
-        wait_until(lambda: not scripts_running(dask))
+        wait_until(lambda: zygotes(dask) == idle)
 
 
 def test_a_failing_draw_is_named_as_on_one_machine(spread: Server) -> None:
