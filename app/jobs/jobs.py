@@ -24,6 +24,8 @@ _LEASE = "jobs"
 _LEASE_SECONDS = 10.0
 _BEAT_SECONDS = 3.0
 _STOP_SECONDS = 10.0
+# Found within the time that a call may wait, so that those who wait for it are still answered.
+_ORPHAN_SECONDS = 3.0
 _TIMEOUTS_AT_ONCE = 100
 # Counting assumes that no decision is dated a minute before its insert.
 _CLOCKS_APART_SECONDS = 10.0
@@ -49,6 +51,7 @@ class Jobs:
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         await self._beat()
         self._every(_BEAT_SECONDS, self._guarded(self._beat))
+        self._every(_BEAT_SECONDS, self._guarded(self.end_orphans))
         self._every(self._times.snapshot_tick, self._led(self.snapshot))
         self._every(self._times.timeouts, self._led(self.time_out))
         self._every(self._times.fold, self._led(self.fold))
@@ -102,6 +105,10 @@ class Jobs:
         except KeyRefused:
             return False
         return True
+
+    async def end_orphans(self) -> None:
+        """End what killed servers had open; on every server, as it may be the leader that was killed."""
+        await self._store.orphans.end(_ORPHAN_SECONDS)
 
     async def fold(self) -> None:
         """Bring the stored counts of actions up to a minute ago."""

@@ -25,6 +25,8 @@ from app.storage.elections import Elections
 
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
+# What a connection is called at MongoDB.
+APPLICATION = "thetaloop"
 _OPERATION_MS = 5_000
 _DUPLICATE_KEY = 11000
 _CHUNK_ROWS = 500
@@ -64,7 +66,7 @@ def connect(
             retryWrites=True,
             retryReads=True,
             tz_aware=True,
-            appname="thetaloop",
+            appname=APPLICATION,
             event_listeners=listeners or [],
         )
         return client.get_database(

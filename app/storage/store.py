@@ -14,6 +14,7 @@ from app.storage.heads import Heads
 from app.storage.hints import HeadStream
 from app.storage.indexes import ensure_indexes
 from app.storage.leases import Leases
+from app.storage.orphans import Orphans
 from app.storage.pages import Pages
 from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
@@ -47,6 +48,7 @@ class Store(Storage):
         self.counters = Counters(database)
         self.snapshots = Snapshots(database)
         self.leases = Leases(database)
+        self.orphans = Orphans(database)
         self.archive = Archive(database)
         self.simulations = Simulations(database, transactions)
         self.settings = SharedSettings(database)
