@@ -243,6 +243,10 @@ CHOSEN: dict[str, list[tuple[list[Any], list[Moment]]]] = {
             [HOLD],
         ),
     ],
+    "an action that learns": [
+        ([Act(0, 0, 0, "learns"), *EACH, Act(1, 0, 0, "learns"), Act(1, 0, 0)], []),
+        ([Act(1, 0, 0, "learns"), Act(0, 0, 0, "looks")], []),
+    ],
     "an edit and a reset at the other side": [
         ([*EACH, Act(1, 0, 0)], []),
         ([Edit(0, 0, 7), *EACH, *OTHERS, Act(1, 0, 0)], [replace(HOLD, side=1)]),
