@@ -281,8 +281,11 @@ class Runtime:
     # Thetas that are missing ---------------------------------------------------------------------------------------
 
     async def know(self, keys: Iterable[ThetaKey]) -> None:
-        """Make sure that the cache knows whether each key has a document; ``Moved`` if that moved the view."""
-        unknown = [key for key in keys if self.cache.get(key) is None]
+        """Make sure that the cache knows whether each key has a document; ``Moved`` if that moved the view.
+
+        Of a key that is missing in a range known whole that isn't known: it may have been deleted.
+        """
+        unknown = [key for key in keys if key not in self.cache.entries]
         view = self.view
         if unknown and view is not None:
             await self._fetch_keys(unknown)
@@ -338,11 +341,18 @@ class Runtime:
         """Hold a whole range and tell the worker; False if it is wider than ``limit``."""
         if not self.cache.has_range(wanted):
             exp_id, name, key = wanted
-            view, found = await self._read(
-                {exp_id},
-                lambda view: self._store.thetas.find_range(exp_id, view.heads[exp_id].epoch, name, key, limit + 1),
-            )
-            if len(found) > limit:
+            wide = False
+
+            async def whole(view: View) -> list[StoredTheta]:
+                nonlocal wide
+                head = view.heads[exp_id]
+                found = await self._store.thetas.find_range(exp_id, head.epoch, name, key, limit + 1)
+                wide = len(found) > limit
+                # One that was deleted after the view is missing among them, and must move the view all the same.
+                return found + await self._store.thetas.changed_since(exp_id, head.epoch, head.seq, 1)
+
+            view, found = await self._read({exp_id}, whole)
+            if wide:
                 return False
             self.cache.add_range(wanted)
             await self._take_in(view, found)

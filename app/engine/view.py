@@ -90,7 +90,7 @@ class ThetaCache:
         self._ledger.size += change
 
     def get(self, key: ThetaKey) -> Held | None:
-        """What is known of one theta; a key in a range known whole that is not there has none."""
+        """What is known of one theta; a key in a range known whole that is not there has none, or one deleted."""
         held = self.entries.get(key)
         if held is None and self.has_range((key.exp_id, key.name, key.key)):
             return Held(None, stored=False)

@@ -13,6 +13,7 @@ from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
 from app.storage.elections import missing_nothing
 from app.storage.heads import DELETING, Heads
+from app.storage.thetas import THERE
 from app.storage.transactions import Transactions
 
 
@@ -105,7 +106,7 @@ class Experiments(Storage):
             head = await self._heads.fence(exp_id, session, {"epoch": 1}, {"reset": datetime.now(UTC)})
             if head is None:
                 raise NotYours(exp_id)
-            wanted = {"exp_id": exp_id, "epoch": head.epoch - 1, "theta": {"$ne": None}}
+            wanted = {"exp_id": exp_id, "epoch": head.epoch - 1, "theta": THERE}
             count = await self.db.theta.count_documents(wanted, session=session)
             await self.db.events.insert_one(_reset_event(head, user, {}), session=session)
 
@@ -122,7 +123,7 @@ class Experiments(Storage):
             head = await self._heads.fence(exp_id, session)
             if head is None:
                 raise NotYours(exp_id)
-            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": {"$ne": None}, **named}
+            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": THERE, **named}
             gone = {"$set": {"theta": None, "seq": head.seq}}
             count = (await self.db.theta.update_many(wanted, gone, session=session)).modified_count
             if not count:

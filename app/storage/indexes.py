@@ -8,13 +8,19 @@ from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel, errors
 
+from app.storage.thetas import THERE
+
 _EXISTS = 48
 
 INDEXES: dict[str, list[IndexModel]] = {
     "experiments": [IndexModel([("owner", UP), ("name", UP)], unique=True)],
     "revisions": [IndexModel([("exp_id", UP), ("revision", DOWN)], unique=True)],
     "theta": [
-        IndexModel([("exp_id", UP), ("epoch", UP), ("name", UP), ("key", UP), ("value", UP)]),
+        IndexModel(
+            [("exp_id", UP), ("epoch", UP), ("name", UP), ("key", UP), ("value", UP)],
+            name="there",
+            partialFilterExpression={"theta": THERE},
+        ),
         IndexModel([("exp_id", UP), ("epoch", UP), ("seq", UP)]),
     ],
     "decisions": [

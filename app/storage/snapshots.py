@@ -9,6 +9,7 @@ from typing import Any
 from pymongo import errors
 
 from app.storage.client import Chunk, Document, Storage, only_duplicates
+from app.storage.thetas import THERE
 
 
 class Snapshots(Storage):
@@ -17,7 +18,7 @@ class Snapshots(Storage):
     async def take(self, exp_id: str, epoch: int, hour: datetime, now: datetime) -> None:
         """Snapshot every theta of the experiment that has no snapshot of this hour yet."""
         chunk = Chunk()
-        async for theta in self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "theta": {"$ne": None}}):
+        async for theta in self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "theta": THERE}):
             if chunk.add(_row(theta, hour, now)):
                 await self._insert(chunk.rows)
                 chunk = Chunk()

@@ -20,6 +20,9 @@ from app.storage.elections import missing_nothing
 from app.storage.heads import LIVE, head_of
 from app.storage.transactions import Conflict
 
+# Not deleted. Asked in these words, a partial index answers, which no tombstone is in.
+THERE = {"$type": "object"}
+
 
 @dataclass(frozen=True)
 class StoredTheta:
@@ -52,8 +55,8 @@ class Thetas(Storage):
 
     @missing_nothing
     async def find_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
-        """All thetas of a name, or of one key of it, tombstones included; at most ``limit``."""
-        wanted = {"exp_id": exp_id, "epoch": epoch, "name": name}
+        """All thetas of a name, or of one key of it, but no tombstones; at most ``limit``."""
+        wanted = {"exp_id": exp_id, "epoch": epoch, "name": name, "theta": THERE}
         if key is not None:
             wanted["key"] = key
         return [_stored(document) async for document in self.db.theta.find(wanted).limit(limit)]
@@ -82,7 +85,7 @@ class Thetas(Storage):
             if found is None:
                 raise NotYours(exp_id)
             head = head_of(found)
-            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": {"$ne": None}}
+            wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": THERE}
             summed = {"_id": None, "size": {"$sum": {"$bsonSize": "$$ROOT"}}}
             async for row in self.db.theta.aggregate([{"$match": wanted}, {"$group": summed}], session=session):
                 if row["size"] > most_bytes:
@@ -92,7 +95,7 @@ class Thetas(Storage):
 
     def current(self, exp_id: str, epoch: int, name: str) -> AsyncIterator[Document]:
         """The thetas of one name that are not deleted."""
-        found = self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "name": name, "theta": {"$ne": None}})
+        found = self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "name": name, "theta": THERE})
         return found.sort([("key", 1), ("value", 1)])  # type: ignore[no-any-return]
 
 
