@@ -108,7 +108,9 @@ class CommitBatches:
         # In the order in which they ran, which is not that of the calls if some had to be run again.
         for number, (outcome, _) in outcomes.items():
             call = calls[number]
-            if isinstance(outcome, Failed):
+            if isinstance(outcome, Failed) and isinstance(call, RewardCall) and given[call.id].remembered:
+                put_off.append(call)  # it may have its reward from another server: now the action log is asked
+            elif isinstance(outcome, Failed):
                 failures.append((call, outcome))
             elif not isinstance(outcome, Done):
                 put_off.append(call)
@@ -141,7 +143,9 @@ class CommitBatches:
         """Context and action of each call that still wants its reward; the others are answered."""
         accepted = await self._requested(view, calls)
         calls = [call for call in calls if call.request_id is None or call.request_id not in accepted]
-        decisions = await self._decisions(view, [call.advice_id for call in calls if call.advice_id is not None], again)
+        advices = [call.advice_id for call in calls if call.advice_id is not None]
+        held = {} if again else self._advices.take(view.exp_id, advices)
+        decisions = await self._decisions(view, advices, held)
         # Rewards that are there: of advices no longer pending, and our own after a commit of unclear outcome.
         asked = [call.id for call in calls if again or _is_settled(decisions.get(call.advice_id or ""))]
         rewards = await self._store.rewards.find(asked) if asked else {}
@@ -158,14 +162,14 @@ class CommitBatches:
             elif decision is None or decision.status == "logged":
                 call.fail(AdviceUnknown(call.advice_id))
             elif not _is_settled(decision):
-                given[call.id] = Given(call, decision.context, decision.action)
+                remembered = call.advice_id in held
+                given[call.id] = Given(call, decision.context, decision.action, remembered)
             else:
                 _answer_settled(call, rewards.get(call.id))
         return given
 
-    async def _decisions(self, view: View, ids: list[str], again: bool) -> dict[str, Decision]:
-        """The decisions of these advices: remembered, but after a conflict, or else from the action log."""
-        known = {} if again else self._advices.take(view.exp_id, ids)
+    async def _decisions(self, view: View, ids: list[str], known: dict[str, Decision]) -> dict[str, Decision]:
+        """The decisions of these advices: those that are remembered, and the others from the action log."""
         asked = [each for each in ids if each not in known]
         found = known | await self._store.decisions.find(view.exp_id, asked) if asked else known
         if unknown := [each for each in asked if each not in found]:
@@ -194,6 +198,7 @@ class Given:
     call: RewardCall
     context: dict[str, Any]
     action: dict[str, Any]
+    remembered: bool = False
 
 
 @dataclass

@@ -97,8 +97,10 @@ class Programs(RuleBasedStateMachine):
 
     def step(self, ops: list[Any], moments: list[Moment]) -> list[Outcome]:
         self.steps += 1
-        # The driver repeats whatever was cut but getMore.
+        # The driver repeats most of what was cut, but not getMore, nor a job's question for the time.
+        cut = any(moment.what == "cut" for moment in moments)
         faulty = any(moment.what == "dark" or (moment.what, moment.command) == ("cut", "getMore") for moment in moments)
+        faulty = faulty or (cut and any(isinstance(op, TimeOut) for op in ops))
         self.told += [f"step {self.steps}", *(f"  {moment}" for moment in moments)]
         return self.followed(lambda: self.world.do(ops, moments, self.steps), faulty=faulty)
 
@@ -242,6 +244,13 @@ CHOSEN: dict[str, list[tuple[list[Any], list[Moment]]]] = {
             [TimeOut(1, 0, tuple(range(8))), *(Reward(0, 0, 1, advice=number) for number in range(8))],
             [HOLD],
         ),
+    ],
+    "a retry at the side that gave the advice, whose script would fail by now": [
+        (EACH, []),
+        ([Reward(1, 0, r, advice=0) for r in range(4)], []),
+        ([Reward(0, 0, r, advice=0) for r in range(4)], []),
+        ([Reward(1, 0, r, advice=1) for r in range(4)], []),
+        ([Reward(0, 0, r, advice=1) for r in range(4)], []),
     ],
     "an action that learns": [
         ([Act(0, 0, 0, "learns"), *EACH, Act(1, 0, 0, "learns"), Act(1, 0, 0)], []),
