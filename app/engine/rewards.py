@@ -41,7 +41,7 @@ from app.storage.transactions import Conflict, Interrupted
 
 _decode = msgspec.msgpack.Decoder().decode
 _PAUSE = 0.002
-_LONGEST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.02
 
 
 class CommitBatches:
@@ -71,7 +71,6 @@ class CommitBatches:
                     conflicts += 1
                     if now() > deadline:
                         raise (StoreUnavailable if isinstance(error, Interrupted) else Overloaded)() from None
-                    await self._runtime.refresh()
                 if conflicts > 3:
                     # Short, so that of two servers on one experiment the loser keeps a chance to come first.
                     await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** (conflicts - 3)) * (0.5 + random.random()))
@@ -82,9 +81,7 @@ class CommitBatches:
 
     async def _try(self, calls: list[Call], deadline: float, again: bool) -> None:
         """One attempt; ``calls`` is left with those that a conflict of this attempt must run again."""
-        view = self._runtime.view
-        if view is None:
-            raise Moved
+        view = self._runtime.view or await self._runtime.refresh()
         given: dict[str, Given] = {}
         if isinstance(calls[0], RewardCall):
             script = "set_reward"
@@ -98,6 +95,9 @@ class CommitBatches:
             items = action_items([call for call in calls if isinstance(call, ActionCall)])
         if not calls:
             return
+        if again:
+            # Last of all: the shorter it takes from reading the heads to moving them, the fewer others come between.
+            await self._runtime.refresh()
         outcomes = await self._runtime.run(script, items, keep=True)
         basis = self._runtime.view
         if basis is None or any(not view.agrees(basis) for _, view in outcomes.values()):

@@ -81,7 +81,8 @@ def test_a_saturated_experiment_does_not_keep_another_waiting(mongo: str) -> Non
     with_a_store(mongo, story)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 3])
 def test_more_saturated_experiments_than_workers_take_turns_with_the_others(mongo: str, workers: int) -> None:
     async def story(store: Store) -> None:
         async with engine(store, Limits(call_seconds=LIMIT), workers) as running:

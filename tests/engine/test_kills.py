@@ -137,7 +137,7 @@ def check_counts(rows: list[dict[str, Any]], experiment: Experiment) -> None:
     assert experiment.summary()["set_reward_calls"] == len(rows)
 
 
-@pytest.mark.parametrize("kill", [kill_server, kill_mongod])
+@pytest.mark.parametrize("kill", [kill_server, pytest.param(kill_mongod, marks=pytest.mark.slow)])
 def test_what_was_answered_survives_a_kill_and_a_retry_counts_once(
     start: Callable[..., Server], tmp_path: Path, kill: Kill
 ) -> None:
@@ -146,7 +146,7 @@ def test_what_was_answered_survives_a_kill_and_a_retry_counts_once(
         check_advised([server], researcher.create(**ADVISED), [kill], calls=800)
 
 
-@pytest.mark.parametrize("kill", [kill_server, kill_mongod])
+@pytest.mark.parametrize("kill", [pytest.param(kill_server, marks=pytest.mark.slow), kill_mongod])
 def test_the_server_repeats_what_a_kill_interrupted_without_counting_it_twice(
     start: Callable[..., Server], tmp_path: Path, kill: Kill
 ) -> None:

@@ -179,7 +179,7 @@ def test_random_programs_equal_the_sequential_model(world: None) -> None:
 
 @pytest.mark.slow
 def test_many_random_programs_equal_the_sequential_model(world: None) -> None:
-    check(examples=100, steps=15)
+    check(examples=40, steps=15)
 
 
 # Known ways to get it wrong: each program came to something else on an engine that was broken on purpose.

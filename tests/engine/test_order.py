@@ -144,6 +144,7 @@ def test_failing_rewards_and_readers_at_the_same_time_lose_nothing(
     assert experiment.theta()["all:of them"] == {"x": replayed(rows)}
 
 
+@pytest.mark.slow
 def test_more_experiments_than_workers_lose_nothing(
     start: Callable[..., Server], database: Database[dict[str, Any]]
 ) -> None:

@@ -111,7 +111,10 @@ async def replayed(experiment: Experiment, scripts: dict[str, str]) -> tuple[lis
     return [row for row, _ in again], [result for _, result in again]
 
 
-@pytest.mark.parametrize("name", POLICIES)
+# All of them, but one quickly.
+@pytest.mark.parametrize(
+    "name", ["Thompson", *(pytest.param(name, marks=pytest.mark.slow) for name in POLICIES if name != "Thompson")]
+)
 def test_decisions_taken_under_load_on_two_servers_are_made_again_from_their_rows(
     start: Callable[..., Server], name: str
 ) -> None:

@@ -230,8 +230,8 @@ def test_while_registration_is_closed_only_admins_add_researchers(researcher: Re
 
 def test_where_registration_is_open_anybody_becomes_a_researcher_but_no_admin(start: Callable[..., Server]) -> None:
     with start(**{"accounts.registration": "open"}).client() as client:
-        body = {**credentials("newcomer"), "admin": True}
-        assert client.post("/user", json=body).json() == {"status": "success"}
+        assert client.post("/user", json={**credentials("newcomer"), "admin": True}).status_code == 401
+        assert client.post("/user", json=credentials("newcomer")).json() == {"status": "success"}
         assert client.post("/login", json=credentials("newcomer")).json() == {"status": "success"}
         assert client.get("/user").json() == {"username": "newcomer", "admin": False}
 

@@ -70,7 +70,7 @@ def until_back(call: Callable[[], httpx.Response]) -> httpx.Response:
     return answer
 
 
-@pytest.mark.parametrize("away", ["killed", "stopped"])
+@pytest.mark.parametrize("away", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
 def test_without_mongodb_calls_are_answered_503_and_work_again_when_it_is_back(
     server: Server, own_mongo: EmbeddedMongo, away: str
 ) -> None:

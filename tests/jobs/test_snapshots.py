@@ -51,6 +51,7 @@ def test_two_servers_take_exactly_one_snapshot_per_theta_and_interval(
         assert rest[0]["date"] < page.json()[-1]["date"]
 
 
+@pytest.mark.slow
 def test_when_the_leader_is_killed_the_other_takes_over(
     start: Callable[..., Server], settings: dict[str, Any], alone: Database[dict[str, Any]]
 ) -> None:

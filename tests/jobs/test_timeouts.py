@@ -112,6 +112,7 @@ def test_real_rewards_race_time_outs_on_two_servers(servers: list[Server]) -> No
         assert ended["defaulted"] > 0
 
 
+@pytest.mark.slow
 def test_time_outs_survive_the_death_of_the_server_that_runs_them(
     servers: list[Server], start: Callable[..., Server]
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_stretch_of_logged_draws_is_made_again_from_the_rows(researcher: Resea
     asyncio.run(replay())
 
 
+@pytest.mark.slow
 def test_ready_made_scripts_draw_the_same_whether_they_are_run_as_functions_or_not() -> None:
     async def compare() -> None:
         simulators = Simulators(Zygote(512, interpreter=SAME_BYTES), 1)

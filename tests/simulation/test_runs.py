@@ -192,6 +192,7 @@ def test_runs_of_one_experiment_are_not_those_of_another(researcher: Researcher,
     assert ended(foreign, run)["status"] == "done"
 
 
+@pytest.mark.slow
 def test_runs_survive_their_server_and_one_under_way_is_failed(
     start: Callable[..., Server], alone: Database[dict[str, Any]]
 ) -> None:

@@ -330,6 +330,7 @@ def test_a_caller_who_goes_away_ends_the_simulation(start: Callable[..., Server]
         assert simulate(researcher.create(**BUTTONS), N=10).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_does_not_wait_for_simulations(start: Callable[..., Server]) -> None:
     server = start()
     with server.researcher() as researcher:
