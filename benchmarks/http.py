@@ -37,9 +37,7 @@ from pymongo import MongoClient
 
 from app.domain.ids import new_id
 from app.storage.mongod import REPLICA_SET, socket_path
-from benchmarks.load import Bench, Caller, Made, Result, Running, serving, started
-
-__all__ = ["serving"]
+from benchmarks.load import Bench, Caller, Made, Result, Running, started
 
 _BATCH = 100
 _BARE = "bare Tornado handler"

@@ -202,13 +202,6 @@ class Caller:
 
 
 @contextmanager
-def serving(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
-    """A server of our own; yields its URL."""
-    with started(arguments, environment, log) as running:
-        yield running.url
-
-
-@contextmanager
 def started(arguments: list[str], environment: dict[str, str], log: Path) -> Iterator[Running]:
     """A server of our own, whose files are where its log is."""
     with log.open("w") as errors:

@@ -30,10 +30,11 @@ import numpy as np
 from app.domain.experiment import SCRIPTS
 from app.sandbox.script import MODULES
 from app.services.catalogue import Catalogue, Default
-from benchmarks.http import Bench, Caller, serving
+from benchmarks.load import Bench, Caller, Running, started
 
 _ROOT = Path(__file__).parents[1]
 _CONNECTIONS = 8
+_E_GREEDY = 3
 _DEFAULTS = ("ab_test", "e_greedy", "thompson_bernoulli", "linucb", "logistic_thompson")
 
 
@@ -116,18 +117,18 @@ def _sizes(root: int) -> Iterator[tuple[int, int]]:
             yield pid, size
 
 
-def print_harm(client: httpx.Client, caller: Caller, bench: Bench, rounds: int) -> None:
+def print_harm(client: httpx.Client, caller: Caller, server: Running, bench: Bench, rounds: int) -> None:
     """What a simulation does to the latency of actions of another experiment, without and with it in turn."""
-    exp_id, key = caller.create("live")
-    other, _ = caller.create("simulated")
-    url = f"{client.base_url}getaction/{exp_id}?key={key}"
+    default = caller.default(_E_GREEDY)
+    path = caller.create("live", **default).path("getaction")
+    other = caller.create("simulated", **default).id
     alone, beside = [], []
     for _ in range(rounds):
-        alone.append(bench.load("getaction", _CONNECTIONS, url))
+        alone.append(bench.load("getaction", _CONNECTIONS, server, path))
         run = client.post(f"/eval/{other}/simulations", json={"n": 10_000_000}).raise_for_status().json()["run"]
         while not client.get(f"/eval/{other}/simulations/{run}").raise_for_status().json()["done"]:
             time.sleep(0.1)
-        beside.append(bench.load("getaction beside a simulation", _CONNECTIONS, url))
+        beside.append(bench.load("getaction beside a simulation", _CONNECTIONS, server, path))
         begun = time.perf_counter()
         left = client.delete(f"/eval/{other}/simulations/{run}").raise_for_status().json()
         print(f"cancelled after {left['done']:,} of 10,000,000 draws, in {time.perf_counter() - begun:.2f} s")
@@ -152,8 +153,8 @@ def main() -> int:
             "THETALOOP_DATA_DIR": str(folder / "data"),
             "THETALOOP_SERVER_PORT": "0",
         }
-        url = stack.enter_context(serving(["app", "serve"], environment, folder / "serve.log"))
-        client = stack.enter_context(httpx.Client(base_url=url, timeout=None))
+        server = stack.enter_context(started(["app", "serve"], environment, folder / "serve.log"))
+        client = stack.enter_context(httpx.Client(base_url=server.url, timeout=None))
         password = secrets.token_hex(8)
         command = [sys.executable, "-m", "app", "user", "add", "bench", "--password-stdin"]
         subprocess.run(command, env=environment, cwd=_ROOT, input=password, text=True, check=True, capture_output=True)
@@ -174,7 +175,7 @@ def main() -> int:
                 simulated_rate(client, default, draws)
             ours = sorted(size for pid, size in sizes.items() if pid != os.getpid())[::-1][:3]
             print(f"{draws:,} draws: largest processes {', '.join(f'{size >> 10} MiB' for size in ours)}")
-        print_harm(client, Caller(url, password), Bench(folder, options.seconds), options.rounds)
+        print_harm(client, Caller(server.url, password), server, Bench(folder, options.seconds), options.rounds)
     return 0
 
 
