@@ -77,6 +77,7 @@ def test_a_reset_divides_the_rewards_into_those_before_and_after(
         assert experiment.theta().get("arm:a", {"n": 0})["n"] == after
 
 
+@pytest.mark.slow
 def test_a_delete_keeps_every_acknowledged_reward_in_the_archive(
     start: Callable[..., Server], alone: Database[dict[str, Any]]
 ) -> None:

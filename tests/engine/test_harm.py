@@ -132,6 +132,7 @@ def errors_of(experiment: Experiment) -> list[dict[str, Any]]:
     raise AssertionError("no error row came")
 
 
+@pytest.mark.slow
 def test_the_server_is_as_before_after_everything_at_once(start: Callable[..., Server]) -> None:
     """All harms in one server with few workers; then a well-behaved experiment works."""
     server = start(**{"sandbox.max_workers": 3})

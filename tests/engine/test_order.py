@@ -168,6 +168,7 @@ def test_more_experiments_than_workers_lose_nothing(
             assert experiment.theta()["all:of them"] == {"x": replayed(rows)}
 
 
+@pytest.mark.slow
 def test_a_reward_that_was_answered_with_an_error_is_never_counted_after_all(
     start: Callable[..., Server], database: Database[dict[str, Any]]
 ) -> None:
@@ -193,6 +194,7 @@ self.set_theta({"x": (31 * last + self.reward["r"]) % 1000003}, "t", "t")
     assert theta == {"t:t": {"x": x}}
 
 
+@pytest.mark.slow
 def test_actions_that_learn_and_rewards_are_folded_together(
     start: Callable[..., Server], database: Database[dict[str, Any]]
 ) -> None:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import pytest
+
 from app.domain.experiment import Experiment
 from app.engine.engine import Engine
 from app.engine.limits import Limits
@@ -72,6 +74,7 @@ def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo
     with_two_engines(mongo, story)
 
 
+@pytest.mark.slow
 def test_forgetting_at_any_moment_loses_no_reward(mongo: str) -> None:
     async def story(store: Store, one: Engine, two: Engine, exp_id: str) -> None:
         async def forget() -> None:

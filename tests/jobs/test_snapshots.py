@@ -29,6 +29,7 @@ def hours(alone: Database[dict[str, Any]]) -> Counter[Any]:
     return Counter(row["hour"] for row in alone.theta_snapshots.find())
 
 
+@pytest.mark.slow
 def test_two_servers_take_exactly_one_snapshot_per_theta_and_interval(
     start: Callable[..., Server], settings: dict[str, Any], alone: Database[dict[str, Any]]
 ) -> None:

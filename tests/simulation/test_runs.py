@@ -154,6 +154,7 @@ def test_a_run_shows_progress_and_is_cancelled_within_a_second(researcher: Resea
     assert experiment.http.delete(f"/eval/{experiment.id}/simulations/{run}").json() == answer
 
 
+@pytest.mark.slow
 def test_a_run_is_cancelled_from_another_server(start: Callable[..., Server]) -> None:
     one, other = start(), start()
     with one.researcher() as researcher, other.client(cookies=researcher.http.cookies) as elsewhere:
@@ -218,6 +219,7 @@ def test_a_run_whose_server_was_killed_is_failed(start: Callable[..., Server], a
         assert "has ended" in ended(slow, killed, seconds=60)["error"]["message"]
 
 
+@pytest.mark.slow
 def test_a_deleted_experiments_runs_go_with_it(start: Callable[..., Server], alone: Database[dict[str, Any]]) -> None:
     settings = {"mongodb.database": alone.name, "jobs.purge_seconds": 0.1, "jobs.purge_after_seconds": 0}
     server = start(**settings)

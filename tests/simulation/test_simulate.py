@@ -320,6 +320,7 @@ def test_memory_does_not_grow_with_the_number_of_draws(server: Server, researche
     assert sizes[1] < sizes[0] + 20
 
 
+@pytest.mark.slow
 def test_a_caller_who_goes_away_ends_the_simulation(start: Callable[..., Server]) -> None:
     server = start(**{"simulation.max_workers": 1})
     with server.researcher() as researcher:
