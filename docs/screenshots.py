@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.dashboard.conftest import CHROMIUM, Visitor
+from tests.dashboard.conftest import Visitor, launched
 from tests.servers import Experiment, Researcher, Server
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -149,7 +149,7 @@ def main(*, keep: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="screenshots-"))
     print(folder)
     with Server(folder / "data", {}) as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launched(playwright)
         for look in LOOKS:
             newcomer = visitor(browser, server, look)
             newcomer("/ui/")
