@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -13,26 +11,12 @@ import pytest
 from app.domain.experiment import Experiment
 from app.engine.engine import Engine
 from app.engine.limits import Limits
-from app.sandbox.pool import Pool
-from app.sandbox.sources import Zygote
-from app.storage.client import connect
 from app.storage.store import Store
+from tests.engine.engines import engine, with_a_store
 from tests.load import hammer, path
 from tests.servers import COUNTING, Server
 
 SLOW = COUNTING | {"get_action": "import time\ntime.sleep(0.2)\nself.get_theta('arm', 'a')\nself.action['arm'] = 'a'"}
-
-
-@asynccontextmanager
-async def engine(store: Store, limits: Limits) -> AsyncIterator[Engine]:
-    pool = Pool(Zygote(512), 4)
-    await pool.start()
-    running = Engine(store, pool, limits)
-    try:
-        yield running
-    finally:
-        await running.close()
-        await pool.stop()
 
 
 async def reward(running: Engine, exp_id: str) -> None:
@@ -43,18 +27,13 @@ async def reward(running: Engine, exp_id: str) -> None:
 def with_two_engines(mongo: str, story: Callable[[Store, Engine, Engine, str], Awaitable[None]]) -> None:
     """Two engines in this process over one real database, as of two servers, and a counting experiment."""
 
-    async def tell() -> None:
-        store = Store(connect(mongo, f"test_{secrets.token_hex(4)}"))
-        await store.prepare()
+    async def both(store: Store) -> None:
         made = Experiment(id="e", key="k", owner="o", name="n", created=datetime.now(UTC), **SLOW)
         await store.experiments.insert(made)
-
         async with engine(store, Limits()) as one, engine(store, Limits()) as two:
             await story(store, one, two, made.id)
-        await store.db.client.drop_database(store.db.name)
-        store.close()
 
-    asyncio.run(tell())
+    with_a_store(mongo, both)
 
 
 def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo: str) -> None:
