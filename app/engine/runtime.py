@@ -38,7 +38,7 @@ from app.sandbox.protocol import (
     encode,
 )
 from app.storage.heads import LIVE
-from app.storage.store import Store
+from app.storage.store import Moment, Store
 from app.storage.thetas import StoredTheta
 
 Outcome = Done | Failed | PutOff
@@ -68,7 +68,9 @@ class Guilty(Exception):
 class Runtime:
     """The state of one experiment and the two things done with it: bring it up to date, run scripts on it."""
 
-    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, ledger: Ledger, hints: Hints) -> None:
+    def __init__(
+        self, exp_id: str, store: Store | Moment, pool: Pool, limits: Limits, ledger: Ledger, hints: Hints
+    ) -> None:
         self.exp_id = exp_id
         self.view: View | None = None
         self.cache = ThetaCache(ledger)

@@ -1,8 +1,9 @@
 """Trials: one visit of an experiment, run to be looked at; nothing of it is committed, counted or logged.
 
 A trial has a runtime of its own, with a cache and a worker that nobody else uses and that end with it. It reads theta
-as live calls do; what its scripts write goes into that cache alone, where the scripts after them find it. So neither
-the live theta nor what the live worker holds can be touched, and the scripts may be ones that were never saved.
+as it was at one moment, however fast live calls change it; what its scripts write goes into that cache alone, where
+the scripts after them find it. So neither the live theta nor what the live worker holds can be touched, and the
+scripts may be ones that were never saved.
 """
 
 from __future__ import annotations
@@ -21,18 +22,17 @@ from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey, joined
 from app.engine.hints import Hints
 from app.engine.limits import Limits
-from app.engine.runtime import Moved, Runtime, now
+from app.engine.runtime import Runtime
 from app.engine.view import Held, Ledger, View
 from app.errors import Overloaded
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import time_limit
-from app.storage.store import Store
+from app.storage.store import Moment, Store
 from app.storage.thetas import StoredTheta
 
 _AT_ONCE = 3  # so that trials never take all the workers, nor much memory
 _WAITING = 64
-_ATTEMPTS = 8
 _SHOWN_THETAS = 500
 _SHOWN_BYTES = 256 * 2**10
 _FILLED = ("context", "action", "reward")
@@ -108,7 +108,7 @@ class Trials:
         self._waiting = 0
 
     async def make(self, exp_id: str, trial: Trial) -> Tried:
-        """Run it; ``Overloaded`` if too many others wait, or if theta changes faster than it can be read."""
+        """Run it; ``Overloaded`` if too many others wait."""
         if self._waiting >= _WAITING:
             raise Overloaded()
         self._waiting += 1
@@ -119,41 +119,33 @@ class Trials:
             self._waiting -= 1
 
     async def _make(self, exp_id: str, trial: Trial) -> Tried:
-        deadline = now() + self._limits.timeout_seconds
-        for _ in range(_ATTEMPTS):
-            if now() > deadline:
-                break
-            runtime = _Apart(exp_id, self._store, self._pool, self._limits, trial)
-            try:
-                with time_limit(deadline - now()):
+        with time_limit(self._limits.timeout_seconds):
+            async with self._store.one_moment() as moment:
+                runtime = _Apart(exp_id, moment, self._pool, self._limits, trial)
+                try:
                     return await runtime.visit()
-            except Moved:
-                continue
-            finally:
-                runtime.drop()
-        raise Overloaded()
+                finally:
+                    runtime.drop()
 
 
 class _Apart(Runtime):
     """A runtime that only one trial knows of."""
 
-    def __init__(self, exp_id: str, store: Store, pool: Pool, limits: Limits, trial: Trial) -> None:
-        super().__init__(exp_id, store, pool, limits, Ledger(), Hints(None, 0))
+    def __init__(self, exp_id: str, moment: Moment, pool: Pool, limits: Limits, trial: Trial) -> None:
+        super().__init__(exp_id, moment, pool, limits, Ledger(), Hints(None, 0))
         self._trial = trial
         self._first: Writes = {}
         self._written: Writes = {}
 
     async def visit(self) -> Tried:
-        """The whole trial; ``Moved`` if what it read was not all of one moment."""
+        """The whole trial."""
         trial = self._trial
         tried = Tried(trial.context, trial.action, trial.reward, writes=self._written)
-        view = await self.refresh()
+        await self.refresh()
         tried.before = await self._whole_theta()
-        self._require(view)
         await self._pretend(trial.writes)
         for script in (script for script in SCRIPTS if script in trial.run):
             outcome = await self._script(script, tried)
-            self._require(view)
             if isinstance(outcome, Failed):
                 tried.failed = Failure(outcome.script, outcome.message, outcome.line, None, outcome.source)
                 break
@@ -195,11 +187,6 @@ class _Apart(Runtime):
     def _known(self) -> set[str]:
         return set(self.view.heads) if self.view else set()
 
-    def _require(self, view: View) -> None:
-        """``Moved`` if something was committed that the trial has come to see only by half."""
-        if not view.agrees(self.view):
-            raise Moved
-
     async def _whole_theta(self) -> dict[str, Any] | None:
         """What ``get_theta()`` would give, unless that is too much to show."""
         wanted = self.exp_id, "_theta", None
@@ -235,8 +222,7 @@ class _Apart(Runtime):
     ) -> tuple[View, list[StoredTheta]]:
         if not self._trial.empty:
             return await super()._read(exp_ids, query)
-        if self.view is None or not exp_ids <= self.view.heads.keys():
-            raise Moved
+        assert self.view is not None
         return self.view, []
 
 

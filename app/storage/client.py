@@ -6,11 +6,12 @@ on the database object in code, so no URI can weaken them.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 import bson
 import pymongo
@@ -96,8 +97,9 @@ def is_outage(error: errors.PyMongoError) -> bool:
     return bool(error.timeout)
 
 
-# Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server.
-_STATE_CHANGES = {6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+# Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server, and
+# snapshots that are too old or, after an election, not to be had yet.
+_STATE_CHANGES = {6, 7, 64, 89, 91, 189, 239, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
 
 
 class Chunk:
@@ -146,9 +148,17 @@ class Storage:
     Those that take part in a transaction raise what the driver raises: the transaction needs its labels.
     """
 
+    moment: Any = None  # a snapshot session, of those whose reads are all to show one moment
+
     def __init__(self, database: Any) -> None:
         self.db = database
         self.elections = Elections(database)
+
+    def at(self, moment: Any) -> Self:
+        """The same, but what the engine reads is read in a snapshot session: as it was at its first read."""
+        other = copy.copy(self)
+        other.moment = moment
+        return other
 
     def __init_subclass__(cls) -> None:
         for name, method in list(vars(cls).items()):

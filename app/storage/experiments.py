@@ -28,7 +28,7 @@ class Experiments(Storage):
     @missing_nothing
     async def find(self, exp_id: str) -> Experiment | None:
         """The experiment as it is now."""
-        document = await self.db.experiments.find_one({"_id": exp_id})
+        document = await self.db.experiments.find_one({"_id": exp_id}, session=self.moment)
         return _experiment(document) if document else None
 
     async def of_owner(self, owner: str) -> list[Experiment]:

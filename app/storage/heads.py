@@ -20,7 +20,7 @@ class Heads(Storage):
     @missing_nothing
     async def find(self, exp_ids: list[str]) -> dict[str, Head]:
         """The heads that exist, by experiment."""
-        found = self.db.heads.find({"_id": {"$in": exp_ids}})
+        found = self.db.heads.find({"_id": {"$in": exp_ids}}, session=self.moment)
         return {document["_id"]: head_of(document) async for document in found}
 
     async def all(self) -> list[Head]:

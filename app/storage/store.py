@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from app.storage.archive import Archive
@@ -24,6 +27,15 @@ from app.storage.snapshots import Snapshots
 from app.storage.thetas import Thetas
 from app.storage.transactions import Transactions
 from app.storage.users import Failures, Sessions, Users
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a runtime reads, as it was at one moment."""
+
+    heads: Heads
+    experiments: Experiments
+    thetas: Thetas
 
 
 class Store(Storage):
@@ -52,6 +64,12 @@ class Store(Storage):
         self.archive = Archive(database)
         self.simulations = Simulations(database, transactions)
         self.settings = SharedSettings(database)
+
+    @asynccontextmanager
+    async def one_moment(self) -> AsyncIterator[Moment]:
+        """The moment of the first read: whatever is committed meanwhile, all later ones show the same."""
+        async with await self.db.client.start_session(snapshot=True) as session:
+            yield Moment(self.heads.at(session), self.experiments.at(session), self.thetas.at(session))
 
     async def prepare(self) -> None:
         """Create what is missing."""

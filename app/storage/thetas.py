@@ -51,7 +51,7 @@ class Thetas(Storage):
     async def find(self, keys: list[ThetaKey], epochs: dict[str, int]) -> list[StoredTheta]:
         """Those of the keys that have a document."""
         ids = [_id(key, epochs[key.exp_id]) for key in keys]
-        return [_stored(document) async for document in self.db.theta.find({"_id": {"$in": ids}})]
+        return [_stored(document) async for document in self.db.theta.find({"_id": {"$in": ids}}, session=self.moment)]
 
     @missing_nothing
     async def find_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
@@ -59,13 +59,13 @@ class Thetas(Storage):
         wanted = {"exp_id": exp_id, "epoch": epoch, "name": name, "theta": THERE}
         if key is not None:
             wanted["key"] = key
-        return [_stored(document) async for document in self.db.theta.find(wanted).limit(limit)]
+        return [_stored(document) async for document in self.db.theta.find(wanted, session=self.moment).limit(limit)]
 
     @missing_nothing
     async def changed_since(self, exp_id: str, epoch: int, seq: int, limit: int) -> list[StoredTheta]:
         """What was written after ``seq``, tombstones included; at most ``limit``."""
         wanted = {"exp_id": exp_id, "epoch": epoch, "seq": {"$gt": seq}}
-        return [_stored(document) async for document in self.db.theta.find(wanted).limit(limit)]
+        return [_stored(document) async for document in self.db.theta.find(wanted, session=self.moment).limit(limit)]
 
     async def write(self, writes: list[ThetaWrite], session: Any) -> None:
         """Insert what is new and replace what is there, inside a transaction; ``Conflict`` if that was wrong."""
