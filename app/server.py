@@ -77,7 +77,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
             await stack.enter_async_context(_background(_watch(embedded)))
         database = config["mongodb.database"]
         store = Store(connect(uri, database), HeadStream(connect(uri, database, streams=True)))
-        stack.callback(store.close)
+        stack.push_async_callback(store.close)
         await _reach(store)
         await store.prepare()
         yield store

@@ -147,7 +147,7 @@ class Server:
         async def add() -> None:
             store = Store(connect(self.mongo_uri, self.database))
             await Accounts(store, rounds=4).add(name, password, admin=admin)
-            store.close()
+            await store.close()
 
         # On a thread of its own: where a browser is driven, this one has a loop that runs.
         with ThreadPoolExecutor(1) as thread:

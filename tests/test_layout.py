@@ -18,16 +18,16 @@ MAY: dict[str, set[str]] = {
     "app.secrets": set(),
     "app.domain": {"app.domain"},
     "app.config": {"yaml", "app.errors"},
-    "app.storage": {"motor", "pymongo", "bson", "app.storage", "app.domain", "app.errors"},
+    "app.storage": {"pymongo", "bson", "app.storage", "app.domain", "app.errors"},
     "app.sandbox": {"numpy", "scipy", "msgspec", "policies", "app.sandbox", "app.domain", "app.errors"},
     "app.engine.cluster": {"distributed", "msgspec", "numpy", "app.engine", "app.sandbox", "app.errors"},
     "app.engine": {"msgspec", "app.engine", "app.sandbox", "app.storage", "app.domain", "app.errors"},
 }
 # What each part must not import, whatever else it does.
 MUST_NOT: dict[str, set[str]] = {
-    "app": {"motor", "pymongo", "bson", "app.__main__"},
+    "app": {"pymongo", "bson", "app.__main__"},
     "app.storage": {"app.__main__"},
-    "app.domain": {"tornado", "motor"},
+    "app.domain": {"tornado"},
     "app.engine": {"tornado", "app.http", "http"},
     "app.services": {"tornado", "app.http", "http", "app.dialects", "app.dashboard", "app.ops"},
     "app.jobs": {"tornado", "app.http", "http", "app.dialects", "app.dashboard", "app.ops"},
@@ -96,7 +96,7 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
 
 
 def test_storage_alone_knows_mongodb() -> None:
-    knowing = {m for m, p in MODULES.items() for _, n in imports(p) if within(n, {"motor", "pymongo", "bson"})}
+    knowing = {m for m, p in MODULES.items() for _, n in imports(p) if within(n, {"pymongo", "bson"})}
     assert knowing
     assert all(within(module, {"app.storage"}) for module in knowing)
 

@@ -18,7 +18,7 @@ from app.engine.reports import Reports
 from app.engine.rewards import CommitBatches
 from app.engine.runtime import Moved, Runtime, now
 from app.engine.view import Ledger
-from app.errors import KeyRefused, Overloaded
+from app.errors import KeyRefused, Overloaded, StoreUnavailable
 from app.sandbox.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.store import Store
@@ -93,6 +93,8 @@ class Engine:
                 await live.runtime.refresh()
             except KeyRefused:
                 self._live.pop(exp_id, None)
+            except StoreUnavailable:  # the change is made all the same
+                live.runtime.drop()
 
     async def close(self) -> None:
         """Refuse new calls and wait for those under way."""

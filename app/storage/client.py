@@ -17,8 +17,7 @@ import bson
 import pymongo
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
-from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ReadPreference, WriteConcern, errors, monitoring
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern, errors, monitoring
 from pymongo.read_concern import ReadConcern
 
 from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
@@ -58,7 +57,7 @@ def connect(
     for the next portion of a stream that is how long MongoDB waits for news.
     """
     try:
-        client: Any = AsyncIOMotorClient(
+        client: AsyncMongoClient[Document] = AsyncMongoClient(
             uri,
             timeoutMS=None if streams else _OPERATION_MS,
             socketTimeoutMS=_OPERATION_MS if streams else None,

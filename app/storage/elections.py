@@ -24,7 +24,7 @@ class Elections:
     """What one collection's reads know of the primary that answers them."""
 
     def __init__(self, database: Any) -> None:
-        self._driver = database.client.delegate
+        self._driver = database.client
         self._asked = database.heads.with_options(read_concern=LINEARIZABLE)
         self.caught_up: object = None  # the election whose winner knows all that was acknowledged before
 

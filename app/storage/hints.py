@@ -49,7 +49,7 @@ class HeadStream:
     async def _open(self) -> Stream:
         # Not where the primary's own log ends, as is the default: a majority read may lag behind that.
         begin = (await self._db.command("hello"))["lastWrite"]["majorityOpTime"]["ts"]
-        session = await self._db.client.start_session(causal_consistency=False)
+        session = self._db.client.start_session(causal_consistency=False)
         command = {
             "aggregate": "heads",
             "pipeline": [{"$changeStream": {"startAtOperationTime": begin}}, *_PIPELINE],
@@ -70,9 +70,9 @@ class HeadStream:
                 _log.warning("heads are read before each use, as MongoDB gives no stream of their changes: %s", error)
             raise StreamBroken from error
 
-    def disconnect(self) -> None:
+    async def disconnect(self) -> None:
         """Close the connection."""
-        self._db.client.close()
+        await self._db.client.close()
 
 
 class Stream:
@@ -88,8 +88,8 @@ class Stream:
 
     async def news(self) -> list[tuple[str, float]]:
         """The seqs that heads got since this was last asked, in order; a deleted head gets an infinite one."""
-        # By hand, as the driver gives events one by one, each by way of another thread. And without waiting for events
-        # in MongoDB, which would look for some at every write to any collection.
+        # By hand, as the driver gives events one by one. And without waiting for events in MongoDB, which would look
+        # for some at every write to any collection.
         cursor, self._cursor = self._cursor, 0
         more = {"getMore": cursor, "collection": "heads", "maxTimeMS": 1}
         reply = (await self._naming(self._db.command(more, session=self._session)))["cursor"]

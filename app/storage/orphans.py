@@ -26,7 +26,7 @@ class Orphans(Storage):
         }
         admin = self.db.client.admin
         try:
-            found = admin.aggregate([{"$currentOp": {"idleSessions": True}}, {"$match": abandoned}])
+            found = await admin.aggregate([{"$currentOp": {"idleSessions": True}}, {"$match": abandoned}])
             sessions = [{"id": row["lsid"]["id"]} async for row in found]
             if sessions:
                 await admin.command("killSessions", sessions)

@@ -68,7 +68,7 @@ class Store(Storage):
     @asynccontextmanager
     async def one_moment(self) -> AsyncIterator[Moment]:
         """The moment of the first read: whatever is committed meanwhile, all later ones show the same."""
-        async with await self.db.client.start_session(snapshot=True) as session:
+        async with self.db.client.start_session(snapshot=True) as session:
             yield Moment(self.heads.at(session), self.experiments.at(session), self.thetas.at(session))
 
     async def prepare(self) -> None:
@@ -79,8 +79,8 @@ class Store(Storage):
         """``StoreUnavailable`` unless a primary answers."""
         await self.db.command("ping")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections."""
-        self.db.client.close()
+        await self.db.client.close()
         if self.stream is not None:
-            self.stream.disconnect()
+            await self.stream.disconnect()

@@ -80,14 +80,14 @@ class Thetas(Storage):
 
     async def copy(self, exp_id: str, most_bytes: int) -> tuple[Head, list[StoredTheta]] | None:
         """A live experiment's head and thetas, at one moment; ``None`` where that is more than so many bytes."""
-        async with await self.db.client.start_session(snapshot=True) as session:
+        async with self.db.client.start_session(snapshot=True) as session:
             found = await self.db.heads.find_one({"_id": exp_id, "state": LIVE}, session=session)
             if found is None:
                 raise NotYours(exp_id)
             head = head_of(found)
             wanted = {"exp_id": exp_id, "epoch": head.epoch, "theta": THERE}
             summed = {"_id": None, "size": {"$sum": {"$bsonSize": "$$ROOT"}}}
-            async for row in self.db.theta.aggregate([{"$match": wanted}, {"$group": summed}], session=session):
+            async for row in await self.db.theta.aggregate([{"$match": wanted}, {"$group": summed}], session=session):
                 if row["size"] > most_bytes:
                     return None
             in_order = self.db.theta.find(wanted, session=session).sort([("name", 1), ("key", 1), ("value", 1)])

@@ -44,8 +44,8 @@ class Transactions:
         Raises ``Conflict`` if it certainly left nothing, ``OutcomeUnknown`` if nobody can say by ``deadline``
         (of ``time.monotonic``), ``StoreUnavailable`` if MongoDB went away before the commit was sent.
         """
-        async with self._places, await self._session() as session:
-            session.start_transaction(
+        async with self._places, self._client.start_session() as session:
+            await session.start_transaction(
                 read_concern=_SNAPSHOT, write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
             )
             try:
@@ -69,12 +69,6 @@ class Transactions:
                     raise StoreUnavailable() from None
                 await asyncio.sleep(pause * (0.5 + random.random()))
                 pause = min(2 * pause, 0.5)
-
-    async def _session(self) -> Any:
-        try:
-            return await self._client.start_session()
-        except errors.PyMongoError as error:
-            raise StoreUnavailable() from error
 
 
 async def _abort(session: Any) -> None:

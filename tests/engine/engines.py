@@ -41,7 +41,7 @@ def with_a_store(mongo: str, story: Callable[[Store], Awaitable[None]]) -> None:
             await story(store)
             await store.db.client.drop_database(store.db.name)
         finally:
-            store.close()
+            await store.close()
 
     asyncio.run(tell())
 

@@ -229,7 +229,7 @@ async def two_sides(mongo: str) -> AsyncIterator[World]:
             proxy = await stack.enter_async_context(Proxy(mongo))
             store = Store(connect(proxy.uri, name))
             # It says goodbye to mongod, through the proxy, which this thread keeps going.
-            stack.push_async_callback(asyncio.to_thread, store.close)
+            stack.push_async_callback(store.close)
             await store.prepare()
             sides.append(Side(proxy, store, pool))
         world = World(direct, name, sides)

@@ -137,7 +137,7 @@ def with_pair(uri: str, story: Callable[[Pair], Awaitable[None]], limits: Limits
         finally:
             await running.close()
             await store.db.client.drop_database(name)
-            store.close()
+            await store.close()
 
     async def tell() -> None:
         pool, wire = Pool(Zygote(512), 4), Wire()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from app.domain.experiment import Experiment
 from app.engine.engine import Engine
 from app.engine.limits import Limits
+from app.storage.client import connect, time_limit
 from app.storage.store import Store
-from tests.engine.engines import engine, with_a_store
+from tests.engine.engines import engine, live, with_a_store
 from tests.load import hammer, path
+from tests.proxy import Proxy
 from tests.servers import COUNTING, Server
 
 SLOW = COUNTING | {"get_action": "import time\ntime.sleep(0.2)\nself.get_theta('arm', 'a')\nself.action['arm'] = 'a'"}
@@ -51,6 +54,27 @@ def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo
         assert row["theta"] == {"n": 3}
 
     with_two_engines(mongo, story)
+
+
+def test_an_edit_that_cannot_be_read_again_at_once_is_made_all_the_same(mongo: str) -> None:
+    async def story(store: Store) -> None:
+        async with Proxy(mongo) as proxy:
+            through = Store(connect(proxy.uri, store.db.name))
+            async with engine(through, Limits()) as running:
+                one = await live(store, running, **COUNTING)
+                await reward(running, one.runtime.exp_id)
+                assert one.runtime.view is not None
+                edited = replace(one.runtime.view.experiment, get_action="self.action['arm'] = 'edited'")
+                await store.experiments.replace(edited, "o")
+                proxy.dark = True
+                proxy.cut()
+                with time_limit(0.2):
+                    await running.changed(one.runtime.exp_id)
+                proxy.dark = False
+                assert (await one.get_action({})).action == {"arm": "edited"}
+            await through.close()
+
+    with_a_store(mongo, story)
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ async def opened(uri: str, database: str, *listeners: monitoring.CommandListener
         await store.prepare()
         yield store
     finally:
-        store.close()
+        await store.close()
 
 
 async def make_experiment(store: Store, owner: str) -> Experiment:

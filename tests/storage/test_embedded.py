@@ -27,11 +27,13 @@ DURABLE = WriteConcern(w="majority", j=True)
 
 # Another process of Thetaloop, that does what it reads and answers with one line each.
 OTHER = """
+import signal
 import sys
 from pathlib import Path
 from pymongo import MongoClient
 from app.storage.embedded import EmbeddedMongo
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests started in the background ignore it
 mongo = EmbeddedMongo(Path(sys.argv[1]), cache_gb=0.25)
 for line in sys.stdin:
     match line.split():
@@ -81,7 +83,7 @@ class Other:
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, number)
-        self.process.wait()
+        self.process.wait(60)
         for stream in (self.process.stdin, self.process.stdout):
             assert stream
             stream.close()
