@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from datetime import datetime
 from typing import Any
 
-from pymongo import errors
-
 from app.domain.decision import Decision
-from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import Document, Storage, is_outage, only_duplicates
+from app.storage.client import Document, Storage
 from app.storage.elections import LINEARIZABLE, missing_nothing
+from app.storage.inserts import Inserts
 from app.storage.transactions import Conflict
 
 
 class Decisions(Storage):
     """Inserts, claims and reads of decisions."""
 
+    def __init__(self, database: Any) -> None:
+        super().__init__(database)
+        self._inserts = Inserts(database.decisions)
+
     async def insert(self, decisions: list[Decision], deadline: float) -> None:
         """Insert them all; an unclear outcome is repeated with the same ids until ``deadline``."""
-        documents = [_document(decision) for decision in decisions]
-        pause = 0.01
-        sent = False
-        while True:
-            try:
-                await self.db.decisions.insert_many(documents, ordered=False)
-                return
-            except errors.PyMongoError as error:
-                if isinstance(error, errors.BulkWriteError) and only_duplicates(error):
-                    return
-                if not is_outage(error):
-                    raise
-                sent = sent or not isinstance(error, errors.ServerSelectionTimeoutError)
-            if time.monotonic() + pause > deadline:
-                raise OutcomeUnknown() if sent else StoreUnavailable()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 0.5)
+        await self._inserts.add([_document(decision) for decision in decisions], deadline)
 
     async def insert_in(self, decisions: list[Decision], session: Any) -> None:
         """Insert them as part of a transaction."""

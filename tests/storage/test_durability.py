@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from pymongo import monitoring
 from pymongo.errors import OperationFailure
 
 from app.domain.decision import Decision, Reward
 from app.domain.experiment import Experiment
 from app.domain.ids import new_id
 from app.domain.theta import ThetaKey
-from app.storage.client import connect
 from app.storage.commits import Commit, HeadMove
 from app.storage.store import Store
 from app.storage.thetas import ThetaWrite
 from app.storage.transactions import Conflict
+from tests.storage.wire import Wire, opened
 
 WRITES = {"insert", "update", "delete", "findAndModify", "commitTransaction"}
 READS = {"find", "aggregate", "count", "distinct"}
 DURABLE = {"w": "majority", "j": True}
 WEAK = "w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred"
-
-
-class Wire(monitoring.CommandListener):
-    """Remembers the commands that were sent."""
-
-    def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """A command is about to be sent."""
-        self.commands.append({"name": event.command_name, **event.command})
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Of no interest."""
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Of no interest."""
-
-    def named(self, names: set[str]) -> list[dict[str, Any]]:
-        """The commands of these names."""
-        return [command for command in self.commands if command["name"] in names]
 
 
 def experiment_of(owner: str) -> Experiment:
@@ -86,17 +61,6 @@ def reward_for(decision: Decision, seq: int) -> Reward:
         revision=1,
         advice_id=decision.id,
     )
-
-
-@contextlib.asynccontextmanager
-async def opened(uri: str, database: str, *listeners: monitoring.CommandListener) -> AsyncIterator[Store]:
-    """A store on that database."""
-    store = Store(connect(uri, database, list(listeners)))
-    try:
-        await store.prepare()
-        yield store
-    finally:
-        await store.close()
 
 
 async def make_experiment(store: Store, owner: str) -> Experiment:
