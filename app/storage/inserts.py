@@ -17,7 +17,7 @@ from pymongo import errors
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, is_outage, only_duplicates, time_limit
 
-_AT_ONCE = 4
+_AT_ONCE = 2
 _ROWS = 1_000
 _PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
