@@ -35,7 +35,8 @@ from app.errors import (
 )
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
-from app.storage.commits import Commit, HeadMove
+from app.storage.commits import Commit
+from app.storage.heads import HeadMove
 from app.storage.thetas import ThetaWrite
 from app.storage.transactions import Conflict, Interrupted
 
@@ -250,7 +251,7 @@ class Batch:
         return Commit(
             moves=[self._move(heads[exp_id], steps) for exp_id, steps in self.steps.items()],
             claims=self._claims(),
-            requests={reward.request_id: reward.id for reward in self.rewards if reward.request_id is not None},
+            requests={(r.exp_id, r.request_id): r.id for r in self.rewards if r.request_id is not None},
             decisions=self.decisions,
             rewards=self.rewards,
             thetas=[

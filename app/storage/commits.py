@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from app.domain.decision import Decision, Reward
-from app.domain.experiment import Head
-from app.errors import StoreUnavailable
-from app.storage.client import Document
+from app.errors import OutcomeUnknown, StoreUnavailable
+from app.storage.client import Document, time_limit
 from app.storage.decisions import Decisions
-from app.storage.heads import Heads
-from app.storage.requests import Requests
+from app.storage.gathering import Gathering, Portion
+from app.storage.heads import HeadMove, Heads
+from app.storage.requests import Requested, Requests
 from app.storage.rewards import Events, Logs, Rewards
 from app.storage.thetas import Thetas, ThetaWrite
 from app.storage.transactions import Conflict, Transactions
 
-
-@dataclass
-class HeadMove:
-    """A head that this commit moves on by ``steps``, from exactly the place that was ``expected``."""
-
-    expected: Head
-    steps: int = 0
-    rewards: int = 0
-    last_reward: datetime | None = None
+_AT_ONCE = 4
+_ROWS = 256
+_LATE_SECONDS = 1.0
+_APART_SECONDS = 1.0
 
 
 @dataclass
@@ -34,24 +29,54 @@ class Commit:
     """What one batch changes.
 
     ``claims`` are decisions by the status they get: all must still be pending. The heads must all still be where they
-    were. ``requests`` are the request ids of the rewards, by what they stand for.
+    were. ``requests`` are what the request ids of the rewards stand for.
     """
 
     moves: list[HeadMove] = field(default_factory=list)
     claims: dict[str, list[str]] = field(default_factory=dict)
-    requests: dict[str, str] = field(default_factory=dict)
+    requests: Requested = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
     thetas: list[ThetaWrite] = field(default_factory=list)
     events: list[Document] = field(default_factory=list)
     logs: list[Document] = field(default_factory=list)
 
+    @property
+    def heads(self) -> set[str]:
+        """The experiments whose heads it moves."""
+        return {move.expected.exp_id for move in self.moves}
+
+    @property
+    def size(self) -> int:
+        """How many documents it writes."""
+        rows: list[list[Any]] = [self.decisions, self.rewards, self.thetas, self.events, self.logs]
+        return sum(map(len, rows))
+
+
+def together(commits: list[Commit]) -> Commit:
+    """All of them as one."""
+    whole = Commit()
+    for commit in commits:
+        for name, part in vars(commit).items():
+            if isinstance(part, list):
+                getattr(whole, name).extend(part)
+        for status, ids in commit.claims.items():
+            whole.claims.setdefault(status, []).extend(ids)
+        whole.requests |= commit.requests
+    return whole
+
 
 class Commits:
-    """Writes commits."""
+    """Writes commits.
+
+    Those of different experiments that come at once are written in one transaction. If it fails, each is written by
+    itself, so that nobody suffers from another's conflict; and for a while all are, as where two servers compete.
+    """
 
     def __init__(self, database: Any, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._gathering = Gathering(self._write, _fits, _AT_ONCE)
+        self._apart_until = 0.0
         self._heads = Heads(database)
         self._decisions = Decisions(database)
         self._rewards = Rewards(database)
@@ -62,29 +87,47 @@ class Commits:
 
     async def write(self, commit: Commit, deadline: float) -> None:
         """Write it all or nothing; raises what ``Transactions.attempt`` raises."""
+        await self._gathering.add(commit, deadline)
 
-        async def body(session: Any) -> None:
-            # In id order, so that two commits over the same heads cannot wait for one another.
-            for move in sorted(commit.moves, key=lambda move: move.expected.exp_id):
-                await self._heads.advance(
-                    move.expected, move.steps, session, rewards=move.rewards, last_reward=move.last_reward
-                )
-            for status, ids in commit.claims.items():
-                await self._decisions.claim(ids, status, session)
-            if commit.requests:
-                await self._requests.insert_in(commit.rewards[0].exp_id, "setreward", commit.requests, session)
-            if commit.decisions:
-                await self._decisions.insert_in(commit.decisions, session)
-            if commit.thetas:
-                await self._thetas.write(commit.thetas, session)
-            if commit.rewards:
-                await self._rewards.insert_in(commit.rewards, session)
-            if commit.events:
-                await self._events.insert_in(commit.events, session)
-            if commit.logs:
-                await self._logs.insert_in(commit.logs, session)
+    async def _write(self, portions: list[Portion[Commit]]) -> None:
+        several = len(portions) > 1
+        if several and time.monotonic() < self._apart_until:
+            return await self._write_apart(portions)
+        commit = together([portion.content for portion in portions]) if several else portions[0].content
+        first = min(portions, key=lambda portion: portion.deadline)
+        try:
+            with time_limit(first.seconds):
+                await self._transactions.attempt(lambda session: self._body(commit, session), first.deadline)
+        except Exception as error:
+            if several and not isinstance(error, OutcomeUnknown | StoreUnavailable):
+                self._apart_until = time.monotonic() + _APART_SECONDS
+                return await self._write_apart(portions)
+            for portion in portions:
+                portion.end(error)
+        else:
+            for portion in portions:
+                portion.end()
 
-        await self._transactions.attempt(body, deadline)
+    async def _write_apart(self, portions: list[Portion[Commit]]) -> None:
+        await asyncio.gather(*(self._write([portion]) for portion in portions))
+
+    async def _body(self, commit: Commit, session: Any) -> None:
+        if commit.moves:
+            await self._heads.advance(commit.moves, session)
+        for status, ids in commit.claims.items():
+            await self._decisions.claim(ids, status, session)
+        if commit.requests:
+            await self._requests.insert_in("setreward", commit.requests, session)
+        if commit.decisions:
+            await self._decisions.insert_in(commit.decisions, session)
+        if commit.thetas:
+            await self._thetas.write(commit.thetas, session)
+        if commit.rewards:
+            await self._rewards.insert_in(commit.rewards, session)
+        if commit.events:
+            await self._events.insert_in(commit.events, session)
+        if commit.logs:
+            await self._logs.insert_in(commit.logs, session)
 
     async def add(self, decisions: list[Decision], logs: list[Document], deadline: float) -> None:
         """Write decisions with what they logged; those that an attempt of unclear outcome wrote are left alone."""
@@ -97,3 +140,13 @@ class Commits:
                 there = await self._decisions.find(decisions[0].exp_id, [decision.id for decision in decisions])
                 decisions = [decision for decision in decisions if decision.id not in there]
                 logs = [row for row in logs if row["row"] not in there]
+
+
+def _fits(portions: list[Portion[Commit]], another: Portion[Commit]) -> bool:
+    """Whether it may join: a few small ones, of different heads, none of which is so late that it stops the others."""
+    commits = [portion.content for portion in portions]
+    return (
+        sum(commit.size for commit in commits) + another.content.size <= _ROWS
+        and not any(commit.heads & another.content.heads for commit in commits)
+        and min(portion.seconds for portion in [*portions, another]) > _LATE_SECONDS
+    )

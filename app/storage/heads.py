@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pymongo import UpdateOne
 
 from app.domain.experiment import Head
 from app.storage.client import Document, Storage
@@ -12,6 +15,16 @@ from app.storage.transactions import Conflict
 
 LIVE = "live"
 DELETING = "deleting"
+
+
+@dataclass
+class HeadMove:
+    """A head that a commit moves on by ``steps``, from exactly the place that was ``expected``."""
+
+    expected: Head
+    steps: int = 0
+    rewards: int = 0
+    last_reward: datetime | None = None
 
 
 class Heads(Storage):
@@ -34,22 +47,12 @@ class Heads(Storage):
             session=session,
         )
 
-    async def advance(
-        self, expected: Head, steps: int, session: Any, *, rewards: int = 0, last_reward: datetime | None = None
-    ) -> None:
-        """Move the head on by ``steps``, if it still is what was expected; else ``Conflict``."""
-        wanted = {
-            "_id": expected.exp_id,
-            "seq": expected.seq,
-            "epoch": expected.epoch,
-            "revision": expected.revision,
-            "state": LIVE,
-        }
-        change: Document = {"$inc": {"seq": steps, "rewards": rewards}}
-        if last_reward is not None:
-            change["$max"] = {"last_reward": last_reward}
-        changed = await self.db.heads.update_one(wanted, change, session=session)
-        if changed.matched_count != 1:
+    async def advance(self, moves: list[HeadMove], session: Any) -> None:
+        """Move heads on, inside a transaction, if all of them still are what was expected; else ``Conflict``."""
+        # In id order, so that two commits over the same heads cannot wait for one another.
+        ordered = sorted(moves, key=lambda move: move.expected.exp_id)
+        changed = await self.db.heads.bulk_write([_operation(move) for move in ordered], session=session)
+        if changed.matched_count != len(moves):
             raise Conflict
 
     async def fence(
@@ -63,6 +66,21 @@ class Heads(Storage):
             session=session,
         )
         return head_of(document) if document else None
+
+
+def _operation(move: HeadMove) -> UpdateOne:
+    expected = move.expected
+    wanted = {
+        "_id": expected.exp_id,
+        "seq": expected.seq,
+        "epoch": expected.epoch,
+        "revision": expected.revision,
+        "state": LIVE,
+    }
+    change: Document = {"$inc": {"seq": move.steps, "rewards": move.rewards}}
+    if move.last_reward is not None:
+        change["$max"] = {"last_reward": move.last_reward}
+    return UpdateOne(wanted, change)
 
 
 def head_of(document: Document) -> Head:

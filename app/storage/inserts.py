@@ -1,45 +1,22 @@
-"""Rows of several batches in one command, as where many experiments are called at once.
-
-While a few inserts are under way, what comes gathers for the next one. Whoever adds rows hears of those rows only.
-"""
+"""Inserts of rows, repeated until it is known that they are there."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from contextvars import Context
-from dataclasses import dataclass
 from typing import Any
 
 from pymongo import errors
 
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, is_outage, only_duplicates, time_limit
+from app.storage.gathering import Gathering, Portion
 
-_AT_ONCE = 2
+_AT_ONCE = 2  # with more, fewer rows gather for each
 _ROWS = 1_000
 _PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
 
-
-@dataclass(eq=False)
-class _Portion:
-    """What was added at once; ``sent`` if some of it may be in the database."""
-
-    rows: list[Document]
-    deadline: float
-    done: asyncio.Future[None]
-    sent: bool = False
-
-    def end(self, error: Exception | None = None) -> None:
-        """Tell who added it, unless nobody waits any more."""
-        if self.done.done():
-            return
-        if error is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
+Rows = list[Document]
 
 
 class Inserts:
@@ -47,41 +24,25 @@ class Inserts:
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
-        self._waiting: deque[_Portion] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._gathering = Gathering(self._insert, _fits, _AT_ONCE)
 
-    async def add(self, rows: list[Document], deadline: float) -> None:
+    async def add(self, rows: Rows, deadline: float) -> None:
         """Insert the rows; an unclear outcome is repeated until ``deadline`` (of ``time.monotonic``).
 
         Then ``OutcomeUnknown``, or ``StoreUnavailable`` if certainly none was inserted.
         """
-        loop = asyncio.get_running_loop()
-        portion = _Portion(rows, deadline, loop.create_future())
-        self._waiting.append(portion)
-        if len(self._tasks) < _AT_ONCE:
-            # In a context of its own: the caller's time limit is not that of the rows that are added later.
-            task = loop.create_task(self._work(), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        await portion.done
+        await self._gathering.add(rows, deadline)
 
-    async def _work(self) -> None:
-        while self._waiting:
-            portions: list[_Portion] = []
-            while self._waiting and sum(len(portion.rows) for portion in portions) < _ROWS:
-                portions.append(self._waiting.popleft())
-            await self._insert(portions)
-
-    async def _insert(self, portions: list[_Portion]) -> None:
-        pause = _PAUSE
-        while portions := _in_time(portions):
+    async def _insert(self, portions: list[Portion[Rows]]) -> None:
+        pause, sent = _PAUSE, False
+        while portions := _in_time(portions, OutcomeUnknown if sent else StoreUnavailable):
             try:
-                with time_limit(min(portion.deadline for portion in portions) - time.monotonic()):
-                    await self._collection.insert_many([row for each in portions for row in each.rows], ordered=False)
+                with time_limit(min(portion.seconds for portion in portions)):
+                    rows = [row for portion in portions for row in portion.content]
+                    await self._collection.insert_many(rows, ordered=False)
             except Exception as error:
                 if isinstance(error, errors.PyMongoError) and is_outage(error):
-                    for portion in portions:
-                        portion.sent |= not isinstance(error, errors.ServerSelectionTimeoutError)
+                    sent = sent or not isinstance(error, errors.ServerSelectionTimeoutError)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     continue
@@ -96,10 +57,16 @@ class Inserts:
             return
 
 
-def _in_time(portions: list[_Portion]) -> list[_Portion]:
+def _fits(portions: list[Portion[Rows]], another: Portion[Rows]) -> bool:
+    return sum(len(portion.content) for portion in portions) + len(another.content) <= _ROWS
+
+
+def _in_time(portions: list[Portion[Rows]], late: type[OutcomeUnknown | StoreUnavailable]) -> list[Portion[Rows]]:
     """Those that have time left; the others are given up."""
-    now = time.monotonic()
+    left = []
     for portion in portions:
-        if portion.deadline <= now:
-            portion.end(OutcomeUnknown() if portion.sent else StoreUnavailable())
-    return [portion for portion in portions if portion.deadline > now]
+        if portion.seconds > 0:
+            left.append(portion)
+        else:
+            portion.end(late())
+    return left

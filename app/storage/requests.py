@@ -12,6 +12,9 @@ from app.storage.elections import missing_nothing
 
 _LIFETIME = timedelta(hours=24)
 
+# Rows by experiment and request id.
+Requested = dict[tuple[str, str], str]
+
 
 class Requests(Storage):
     """Which row a request id stands for."""
@@ -19,7 +22,9 @@ class Requests(Storage):
     async def claim(self, exp_id: str, call: str, rows: dict[str, str]) -> dict[str, str]:
         """Let each request id stand for the given row, unless it already stands for one; what it stands for."""
         try:
-            await self.db.requests.bulk_write(_operations(exp_id, call, rows), ordered=False)
+            await self.db.requests.bulk_write(
+                _operations(call, {(exp_id, each): row for each, row in rows.items()}), ordered=False
+            )
             return rows
         except errors.BulkWriteError as error:
             if not only_duplicates(error):
@@ -33,12 +38,12 @@ class Requests(Storage):
         wanted = {"_id": {"$in": list(ids)}, "expires": {"$gt": datetime.now(UTC)}}
         return {ids[document["_id"]]: document["row"] async for document in self.db.requests.find(wanted)}
 
-    async def insert_in(self, exp_id: str, call: str, rows: dict[str, str], session: Any) -> None:
+    async def insert_in(self, call: str, rows: Requested, session: Any) -> None:
         """Note request ids as part of a transaction; a duplicate key if one of them is known."""
-        await self.db.requests.bulk_write(_operations(exp_id, call, rows), ordered=False, session=session)
+        await self.db.requests.bulk_write(_operations(call, rows), ordered=False, session=session)
 
 
-def _operations(exp_id: str, call: str, rows: dict[str, str]) -> list[ReplaceOne[Document]]:
+def _operations(call: str, rows: Requested) -> list[ReplaceOne[Document]]:
     """Take the place of nothing or of an id whose day is over: otherwise the upsert meets a duplicate key."""
     now = datetime.now(UTC)
     return [
@@ -47,7 +52,7 @@ def _operations(exp_id: str, call: str, rows: dict[str, str]) -> list[ReplaceOne
             {"row": row, "exp_id": exp_id, "expires": now + _LIFETIME},
             upsert=True,
         )
-        for request_id, row in rows.items()
+        for (exp_id, request_id), row in rows.items()
     ]
 
 

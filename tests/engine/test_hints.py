@@ -106,7 +106,7 @@ class Pair:
     async def cut(self) -> int:
         """Kill the streams of this database on the side of MongoDB; how many there were."""
         admin = self.store.db.client.admin
-        idle = admin.aggregate(
+        idle = await admin.aggregate(
             [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": f"{self.store.db.name}.heads"}}]
         )
         cursors = [row["cursor"]["cursorId"] async for row in idle if row.get("cursor", {}).get("tailable")]

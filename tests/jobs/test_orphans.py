@@ -14,14 +14,14 @@ from tests.servers import COUNTING, ROOT, Server
 KILLED = """
 import asyncio, os, signal, time
 from app.storage.client import connect
-from app.storage.heads import Heads
+from app.storage.heads import HeadMove, Heads
 from app.storage.transactions import Transactions
 
 async def commit():
     database = connect({uri!r}, {database!r})
     heads = Heads(database)
     async def body(session):
-        await heads.advance((await heads.find([{exp_id!r}]))[{exp_id!r}], 1, session)
+        await heads.advance([HeadMove((await heads.find([{exp_id!r}]))[{exp_id!r}], 1)], session)
         os.kill(os.getpid(), signal.SIGKILL)
     await Transactions(database.client).attempt(body, time.monotonic() + 60)
 

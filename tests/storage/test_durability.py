@@ -13,7 +13,8 @@ from app.domain.decision import Decision, Reward
 from app.domain.experiment import Experiment
 from app.domain.ids import new_id
 from app.domain.theta import ThetaKey
-from app.storage.commits import Commit, HeadMove
+from app.storage.commits import Commit
+from app.storage.heads import HeadMove
 from app.storage.store import Store
 from app.storage.thetas import ThetaWrite
 from app.storage.transactions import Conflict

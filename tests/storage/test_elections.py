@@ -15,13 +15,15 @@ from pymongo.errors import AutoReconnect
 from app.domain.experiment import Experiment
 from app.domain.theta import ThetaKey
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.commits import Commit, HeadMove
+from app.storage.commits import Commit
 from app.storage.embedded import EmbeddedMongo
+from app.storage.heads import HeadMove
 from app.storage.store import Store
 from app.storage.thetas import ThetaWrite
 from tests.replica_set import ReplicaSet
 from tests.servers import COUNTING, Server, settings_for
-from tests.storage.test_durability import Wire, decision_of, make_experiment, opened
+from tests.storage.test_durability import decision_of, make_experiment
+from tests.storage.wire import Wire, opened
 
 
 async def until_answered(read: Callable[[], Any]) -> Any:
