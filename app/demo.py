@@ -26,13 +26,13 @@ async def prepared(services: Services, url: str) -> str:
     user = User(ACCOUNT, admin=True)
     if await services.store.users.find(ACCOUNT) is None:
         await services.accounts.add(ACCOUNT, password, admin=True)
-    there = {experiment.name for experiment in await services.experiments.all(user)}
-    missing = [default for default in services.catalogue.all() if default.title not in there]
-    turns = asyncio.Semaphore(_FED_AT_ONCE)
-    created = [(await services.experiments.create(user, each.draft(each.title)), each) for each in missing]
-    await asyncio.gather(*(_feed(services, experiment, default, turns) for experiment, default in created))
     made = {experiment.name: experiment for experiment in await services.experiments.all(user)}
-    known = [(made[default.title], default) for default in services.catalogue.all() if default.title in made]
+    known = [
+        (made.get(each.title) or await services.experiments.create(user, each.draft(each.title)), each)
+        for each in services.catalogue.all()
+    ]
+    turns = asyncio.Semaphore(_FED_AT_ONCE)
+    await asyncio.gather(*(_feed(services, experiment, default, turns) for experiment, default in known))
     return "\n".join(
         [
             f"open {url}/ui/sign-in in a browser",
@@ -52,11 +52,18 @@ async def prepared(services: Services, url: str) -> str:
 
 
 async def _feed(services: Services, experiment: Experiment, default: Default, turns: asyncio.Semaphore) -> None:
-    """Let simulated visitors call the experiment, as its own get_context and get_reward describe them."""
+    """Let simulated visitors call the experiment, as its own get_context and get_reward describe them.
+
+    Only as many as it lacks: the demo may have been ended before they all had come. One that was edited is left alone.
+    """
     visits = _VISITS_SHOWN if default.id in _SHOWN else _VISITS
+    head = (await services.store.heads.find([experiment.id])).get(experiment.id)
+    if head is None or head.revision > 1:
+        return
     async with turns:
-        for start in range(0, visits, _AT_ONCE):
-            await asyncio.gather(*(_visit(services, experiment, number) for number in range(start, start + _AT_ONCE)))
+        for start in range(head.rewards, visits, _AT_ONCE):
+            numbers = range(start, min(visits, start + _AT_ONCE))
+            await asyncio.gather(*(_visit(services, experiment, number) for number in numbers))
 
 
 async def _visit(services: Services, experiment: Experiment, number: int) -> None:
