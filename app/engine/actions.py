@@ -95,7 +95,8 @@ class ActionBatches:
         if logs:  # a call's decision and what it logged come together or not at all
             await self._store.commits.add(decisions, logs, deadline)
         else:
-            await self._store.decisions.insert(decisions, deadline)
+            size = sum(each.call.size for each in decided)
+            await self._store.decisions.insert(decisions, deadline, size)
 
     async def _answer(self, decided: list[Decided]) -> None:
         """Answer each call; where the same request may have been made elsewhere at once, with what is in the log."""

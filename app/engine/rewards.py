@@ -260,6 +260,7 @@ class Batch:
             ],
             events=self.events,
             logs=self.logs,
+            size=sum(call.size for call, _ in self.answers) + sum(len(each or b"") for each, _ in self.writes.values()),
         )
 
     def _claims(self) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -18,6 +19,7 @@ import pymongo
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern, errors, monitoring
+from pymongo.asynchronous import pool
 from pymongo.read_concern import ReadConcern
 
 from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
@@ -177,3 +179,13 @@ async def require_replica_set(database: Any) -> None:
         raise StoreUnavailable() from error
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise NotAReplicaSet()
+
+
+async def _send(connection: Any, message: bytes) -> None:
+    """What the driver does to send, without its ``asyncio.wait_for``: it never waits there."""
+    await connection.write(message)
+
+
+if sys.version_info < (3, 12):
+    # Before Python 3.12 ``wait_for`` may swallow the cancellation of a task that is in it, which then goes on for ever.
+    vars(pool)["async_sendall"] = _send

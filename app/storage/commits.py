@@ -11,7 +11,7 @@ from app.domain.decision import Decision, Reward
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, time_limit
 from app.storage.decisions import Decisions
-from app.storage.gathering import Gathering, Portion
+from app.storage.gathering import Gathering, Portion, in_time
 from app.storage.heads import HeadMove, Heads
 from app.storage.requests import Requested, Requests
 from app.storage.rewards import Events, Logs, Rewards
@@ -20,7 +20,6 @@ from app.storage.transactions import Conflict, Transactions
 
 _AT_ONCE = 4
 _ROWS = 256
-_LATE_SECONDS = 1.0
 _APART_SECONDS = 1.0
 
 
@@ -29,7 +28,7 @@ class Commit:
     """What one batch changes.
 
     ``claims`` are decisions by the status they get: all must still be pending. The heads must all still be where they
-    were. ``requests`` are what the request ids of the rewards stand for.
+    were. ``requests`` are what the request ids of the rewards stand for. ``size`` is about how many bytes all this has.
     """
 
     moves: list[HeadMove] = field(default_factory=list)
@@ -40,14 +39,10 @@ class Commit:
     thetas: list[ThetaWrite] = field(default_factory=list)
     events: list[Document] = field(default_factory=list)
     logs: list[Document] = field(default_factory=list)
+    size: int = 0
 
     @property
-    def heads(self) -> set[str]:
-        """The experiments whose heads it moves."""
-        return {move.expected.exp_id for move in self.moves}
-
-    @property
-    def size(self) -> int:
+    def rows(self) -> int:
         """How many documents it writes."""
         rows: list[list[Any]] = [self.decisions, self.rewards, self.thetas, self.events, self.logs]
         return sum(map(len, rows))
@@ -75,7 +70,7 @@ class Commits:
 
     def __init__(self, database: Any, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._gathering = Gathering(self._write, _fits, _AT_ONCE)
+        self._gathering = Gathering(self._write, _AT_ONCE, _ROWS)
         self._apart_until = 0.0
         self._heads = Heads(database)
         self._decisions = Decisions(database)
@@ -87,21 +82,29 @@ class Commits:
 
     async def write(self, commit: Commit, deadline: float) -> None:
         """Write it all or nothing; raises what ``Transactions.attempt`` raises."""
-        await self._gathering.add(commit, deadline)
+        heads = {move.expected.exp_id for move in commit.moves}
+        await self._gathering.add(commit, deadline, rows=commit.rows, size=commit.size, exclusive=heads)
 
     async def _write(self, portions: list[Portion[Commit]]) -> None:
+        portions = in_time(portions)
+        if not portions:
+            return
         several = len(portions) > 1
         if several and time.monotonic() < self._apart_until:
-            return await self._write_apart(portions)
+            await self._write_apart(portions)
+            return
+        for portion in portions:
+            portion.late = OutcomeUnknown
         commit = together([portion.content for portion in portions]) if several else portions[0].content
-        first = min(portions, key=lambda portion: portion.deadline)
+        last = max(portions, key=lambda portion: portion.deadline)
         try:
-            with time_limit(first.seconds):
-                await self._transactions.attempt(lambda session: self._body(commit, session), first.deadline)
+            with time_limit(last.seconds):
+                await self._transactions.attempt(lambda session: self._body(commit, session), last.deadline)
         except Exception as error:
             if several and not isinstance(error, OutcomeUnknown | StoreUnavailable):
                 self._apart_until = time.monotonic() + _APART_SECONDS
-                return await self._write_apart(portions)
+                await self._write_apart(portions)
+                return
             for portion in portions:
                 portion.end(error)
         else:
@@ -140,13 +143,3 @@ class Commits:
                 there = await self._decisions.find(decisions[0].exp_id, [decision.id for decision in decisions])
                 decisions = [decision for decision in decisions if decision.id not in there]
                 logs = [row for row in logs if row["row"] not in there]
-
-
-def _fits(portions: list[Portion[Commit]], another: Portion[Commit]) -> bool:
-    """Whether it may join: a few small ones, of different heads, none of which is so late that it stops the others."""
-    commits = [portion.content for portion in portions]
-    return (
-        sum(commit.size for commit in commits) + another.content.size <= _ROWS
-        and not any(commit.heads & another.content.heads for commit in commits)
-        and min(portion.seconds for portion in [*portions, another]) > _LATE_SECONDS
-    )

@@ -19,9 +19,9 @@ class Decisions(Storage):
         super().__init__(database)
         self._inserts = Inserts(database.decisions)
 
-    async def insert(self, decisions: list[Decision], deadline: float) -> None:
-        """Insert them all; an unclear outcome is repeated with the same ids until ``deadline``."""
-        await self._inserts.add([_document(decision) for decision in decisions], deadline)
+    async def insert(self, decisions: list[Decision], deadline: float, size: int = 0) -> None:
+        """Insert them all, as ``Inserts.add`` does."""
+        await self._inserts.add([_document(decision) for decision in decisions], deadline, size)
 
     async def insert_in(self, decisions: list[Decision], session: Any) -> None:
         """Insert them as part of a transaction."""

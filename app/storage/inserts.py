@@ -9,7 +9,7 @@ from pymongo import errors
 
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, is_outage, only_duplicates, time_limit
-from app.storage.gathering import Gathering, Portion
+from app.storage.gathering import Gathering, Portion, in_time
 
 _AT_ONCE = 2  # with more, fewer rows gather for each
 _ROWS = 1_000
@@ -24,25 +24,30 @@ class Inserts:
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
-        self._gathering = Gathering(self._insert, _fits, _AT_ONCE)
+        self._gathering = Gathering(self._insert, _AT_ONCE, _ROWS)
 
-    async def add(self, rows: Rows, deadline: float) -> None:
-        """Insert the rows; an unclear outcome is repeated until ``deadline`` (of ``time.monotonic``).
+    async def add(self, rows: Rows, deadline: float, size: int = 0) -> None:
+        """Insert the rows, of about ``size`` bytes; an unclear outcome is repeated until ``deadline``.
 
-        Then ``OutcomeUnknown``, or ``StoreUnavailable`` if certainly none was inserted.
+        That is a time of ``time.monotonic``. Then ``OutcomeUnknown``, or ``StoreUnavailable`` if none was inserted.
         """
-        await self._gathering.add(rows, deadline)
+        await self._gathering.add(rows, deadline, rows=len(rows), size=size)
 
     async def _insert(self, portions: list[Portion[Rows]]) -> None:
-        pause, sent = _PAUSE, False
-        while portions := _in_time(portions, OutcomeUnknown if sent else StoreUnavailable):
+        pause = _PAUSE
+        late: type[OutcomeUnknown | StoreUnavailable] = StoreUnavailable
+        while portions := in_time(portions):
+            for portion in portions:
+                portion.late = OutcomeUnknown
             try:
-                with time_limit(min(portion.seconds for portion in portions)):
+                with time_limit(max(portion.seconds for portion in portions)):
                     rows = [row for portion in portions for row in portion.content]
                     await self._collection.insert_many(rows, ordered=False)
             except Exception as error:
                 if isinstance(error, errors.PyMongoError) and is_outage(error):
-                    sent = sent or not isinstance(error, errors.ServerSelectionTimeoutError)
+                    late = late if isinstance(error, errors.ServerSelectionTimeoutError) else OutcomeUnknown
+                    for portion in portions:
+                        portion.late = late
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     continue
@@ -55,18 +60,3 @@ class Inserts:
             for portion in portions:
                 portion.end()
             return
-
-
-def _fits(portions: list[Portion[Rows]], another: Portion[Rows]) -> bool:
-    return sum(len(portion.content) for portion in portions) + len(another.content) <= _ROWS
-
-
-def _in_time(portions: list[Portion[Rows]], late: type[OutcomeUnknown | StoreUnavailable]) -> list[Portion[Rows]]:
-    """Those that have time left; the others are given up."""
-    left = []
-    for portion in portions:
-        if portion.seconds > 0:
-            left.append(portion)
-        else:
-            portion.end(late())
-    return left

@@ -10,17 +10,19 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 from pymongo import ReadPreference, errors
 from pymongo.read_concern import ReadConcern
 
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import DURABLE, is_outage
+from app.storage.client import DURABLE, is_outage, time_limit
 
 Body = Callable[[Any], Awaitable[None]]
 _SNAPSHOT = ReadConcern("snapshot")
 _COMMITS_IN_FLIGHT = 8
+_ABORT_SECONDS = 1.0
 
 
 class Conflict(Exception):
@@ -72,10 +74,16 @@ class Transactions:
 
 
 async def _abort(session: Any) -> None:
+    # In a context of its own: it may be why that the time is over, and until MongoDB is told it holds the heads.
     try:
-        await session.abort_transaction()
+        await asyncio.get_running_loop().create_task(_tell_to_abort(session), context=Context())
     except errors.PyMongoError:
-        pass  # the server ends it by itself
+        pass  # MongoDB ends it by itself
+
+
+async def _tell_to_abort(session: Any) -> None:
+    with time_limit(_ABORT_SECONDS):
+        await session.abort_transaction()
 
 
 async def _commit(session: Any, deadline: float) -> None:

@@ -9,14 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from app.domain.experiment import Experiment, Head
 from app.domain.ids import new_id
 from app.domain.theta import ThetaKey
+from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.commits import Commit
 from app.storage.heads import HeadMove
 from app.storage.store import Store
 from app.storage.thetas import ThetaWrite
 from app.storage.transactions import Conflict
+from tests.proxy import Proxy
 from tests.storage.wire import Wire, opened
 
 Told = Callable[[Store, list[Head]], Awaitable[None]]
@@ -107,3 +111,48 @@ def test_one_that_is_late_does_not_stop_the_others(mongo: str, database_name: st
         assert await thetas(store, heads) == [1] * 8 + [0] + [1] * 3
 
     told(mongo, database_name, 12, story)
+
+
+def test_one_whose_time_is_over_leaves_those_it_shares_with_theirs(mongo: str, database_name: str) -> None:
+    async def story(store: Store, heads: list[Head]) -> None:
+        async with Proxy(mongo) as proxy, opened(proxy.uri, database_name) as through:
+            released = asyncio.Event()
+
+            async def hold() -> None:
+                await released.wait()
+
+            proxy.at("commitTransaction", 1, "after", hold)
+            now = time.monotonic()
+            deadlines = [now + 60] * 7 + [now + 2] + [now + 60] * 4
+            writing = [
+                asyncio.ensure_future(through.commits.write(commit(head), at))
+                for head, at in zip(heads, deadlines, strict=True)
+            ]
+            await asyncio.wait([writing[7]])
+            assert isinstance(writing[7].exception(), OutcomeUnknown)
+            assert [n for n, each in enumerate(writing) if each.done()] == [7]
+            released.set()
+            await asyncio.gather(*writing[:7], *writing[8:])
+            assert await thetas(store, heads) == [1] * 12
+
+    told(mongo, database_name, 12, story)
+
+
+def test_a_commit_given_up_for_want_of_time_holds_its_head_no_longer(mongo: str, database_name: str) -> None:
+    async def story(store: Store, heads: list[Head]) -> None:
+        async with Proxy(mongo) as proxy, opened(proxy.uri, database_name) as through:
+            held = asyncio.Event()
+
+            async def hold() -> None:
+                held.set()
+                await asyncio.Event().wait()
+
+            proxy.at("update", 2, "after", hold)
+            with pytest.raises((Conflict, OutcomeUnknown, StoreUnavailable)):
+                await through.commits.write(commit(heads[0]), time.monotonic() + 0.5)
+            assert held.is_set()
+            until = time.monotonic() + 20  # MongoDB by itself would take a minute
+            while await fates(store, [commit(heads[0])]) != [type(None)]:
+                assert time.monotonic() < until
+
+    told(mongo, database_name, 1, story)

@@ -97,3 +97,45 @@ def test_who_no_longer_waits_harms_nobody(mongo: str, database_name: str) -> Non
             await adding[7]
 
     told(mongo, database_name, story)
+
+
+def test_who_waits_behind_others_hears_by_the_deadline(mongo: str, database_name: str) -> None:
+    async def story(collection: Any, inserts: Inserts) -> None:
+        async with Proxy(mongo) as proxy, opened(proxy.uri, database_name) as through:
+            inserts = Inserts(through.db[collection.name])
+            arrived: asyncio.Queue[None] = asyncio.Queue()
+            released = asyncio.Event()
+
+            async def hold() -> None:
+                arrived.put_nowait(None)
+                await released.wait()
+
+            adding = []
+            for number in range(2):
+                proxy.at("insert", 1, "before", hold)
+                adding.append(asyncio.ensure_future(inserts.add(rows(number), time.monotonic() + 60)))
+                await arrived.get()
+            with pytest.raises(StoreUnavailable):
+                await inserts.add(rows(2), time.monotonic() + 0.3)
+            assert not any(each.done() for each in adding)
+            released.set()
+            await asyncio.gather(*adding)
+            assert await there(collection) == [0, 1]
+
+    told(mongo, database_name, story)
+
+
+def test_what_is_large_goes_alone(mongo: str, database_name: str) -> None:
+    wire = Wire()
+
+    async def story(collection: Any, inserts: Inserts) -> None:
+        wire.commands.clear()
+        late = time.monotonic() + 60
+        sizes = [0] * 10 + [2**21] + [0] * 10
+        await asyncio.gather(*(inserts.add(rows(n), late, size) for n, size in enumerate(sizes)))
+        assert await there(collection) == list(range(21))
+
+    told(mongo, database_name, story, wire)
+    together = [[row["_id"] for row in command["documents"]] for command in wire.named({"insert"})]
+    assert [10] in together
+    assert len(together) == 3
