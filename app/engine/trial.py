@@ -81,7 +81,10 @@ class Failure:
 
 @dataclass
 class Tried:
-    """What came of a trial. ``before`` and ``after`` are the whole theta, or None where that is too much to show."""
+    """What came of a trial. ``before`` and ``after`` are the whole theta, or None where that is too much to show.
+
+    ``done`` are the scripts that ran to their end, and ``writes`` what there was before ``set_reward`` wrote.
+    """
 
     context: dict[str, Any]
     action: dict[str, Any]
@@ -93,6 +96,7 @@ class Tried:
     logs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     debug: list[tuple[str, Any]] = field(default_factory=list)
     writes: Writes = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
     failed: Failure | None = None
 
 
@@ -140,10 +144,11 @@ class _Apart(Runtime):
     async def visit(self) -> Tried:
         """The whole trial."""
         trial = self._trial
-        tried = Tried(trial.context, trial.action, trial.reward, writes=self._written)
+        tried = Tried(trial.context, trial.action, trial.reward)
         await self.refresh()
         tried.before = await self._whole_theta()
         await self._pretend(trial.writes)
+        tried.writes = dict(self._written)
         for script in (script for script in SCRIPTS if script in trial.run):
             outcome = await self._script(script, tried)
             if isinstance(outcome, Failed):
@@ -155,6 +160,9 @@ class _Apart(Runtime):
             tried.debug += [(script, value) for value in outcome.debug]
             writes = {ThetaKey(one.exp_id, one.name, one.key, one.value): one.theta for one in outcome.writes}
             await self._pretend(writes)
+            tried.done.append(script)
+            if script != "set_reward":  # another reward for the same decision must not find what this one taught
+                tried.writes = dict(self._written)
         tried.after = tried.before if tried.before is None else await self._whole_theta()
         self._show_changes(tried)
         return tried

@@ -236,6 +236,26 @@ def test_a_narrow_screen_shows_everything(visitors: Callable[..., Visitor], acco
 
 
 @pytest.mark.slow
+def test_rewards_are_tried_one_by_one_for_the_action_above_them(signed_in: Visitor) -> None:
+    page = open_editor(signed_in, create(signed_in, **COUNTING)["id"])
+    give, action = page.get_by_role("button", name="Give this reward"), page.locator("#try-action")
+    give.click()
+    table = page.get_by_role("table", name="What would change in theta")
+    expect(table.locator(".new")).to_have_text("1")
+    chosen = action.text_content() or ""
+    give.click()
+    page.wait_for_selector("#try:not([aria-busy])")
+    expect(table.locator(".new")).to_have_text("1")
+    # A reward that fails takes the theta of the one before it away, and leaves the action.
+    write(page, "set_reward", "1 / 0\n", keys="Control+Home")
+    give.click()
+    expect(page.locator("#try-failed")).to_contain_text("ZeroDivisionError")
+    expect(table).to_have_count(0)
+    expect(page.locator("#try-theta")).to_contain_text("Nothing was learned")
+    expect(action).to_have_text(chosen)
+
+
+@pytest.mark.slow
 def test_what_somebody_else_saved_is_not_overwritten_unseen(signed_in: Visitor) -> None:
     exp_id = create(signed_in, **COUNTING)["id"]
     page = open_editor(signed_in, exp_id)

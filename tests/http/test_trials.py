@@ -92,6 +92,25 @@ def test_what_get_action_writes_is_there_for_set_reward_even_in_a_later_call(exp
     ]
 
 
+def test_each_reward_for_one_decision_is_tried_on_the_theta_of_the_decision(experiment: Experiment) -> None:
+    scripts = {"get_action": "self.set_theta({'n': 41}, 'arm', 'a')\nself.action['arm'] = 'a'"}
+    row = tried(experiment, scripts=scripts, reward={"value": 1})
+    assert row["done"] == ["get_action", "set_reward"]
+    for _ in range(2):
+        row = tried(experiment, scripts=scripts, advice_id=row["advice_id"], reward={"value": 1})
+        assert row["theta"]["after"] == {"arm:a": {"n": 42}}
+
+
+def test_a_decision_outlives_the_reward_that_failed_but_not_the_script_that_does_not_compile(
+    experiment: Experiment,
+) -> None:
+    row = tried(experiment, scripts={"set_reward": "1 / 0"}, reward={"value": 1})
+    assert (row["done"], row["failed"]["script"]) == (["get_action"], "set_reward")
+    assert tried(experiment, advice_id=row["advice_id"], reward={"value": 1})["action"] == row["action"]
+    row = tried(experiment, scripts={"set_reward": "1 /"}, reward={"value": 1})
+    assert (row["done"], row["failed"]["script"], "advice_id" in row) == ([], "set_reward", False)
+
+
 def test_what_was_written_is_found_among_all_values_of_its_key(researcher: Researcher) -> None:
     experiment = researcher.create(set_reward="for v in 'ab':\n    self.set_theta({'n': 1}, 'arm', v, name='other')")
     reward(experiment)

@@ -74,6 +74,7 @@ export function wireTrials({ exp, scripts, goTo }) {
       if (done(answer, "get_action")) showAction(answer);
       if (done(answer, "get_reward")) at("try-reward").value = pretty(answer.reward);
       if (done(answer, "set_reward")) showTheta(answer.theta, "This reward would change no theta.");
+      else if (run.includes("set_reward")) showTheta(answer.theta, "Nothing was learned: a script failed.");
       fillSlots();
       return run.includes("set_reward") ? at("try-theta") : null;
     });
@@ -94,9 +95,7 @@ export function wireTrials({ exp, scripts, goTo }) {
 
 // Whether a script ran to its end in this trial.
 function done(answer, script) {
-  const { run, failed } = answer;
-  const last = failed ? run.indexOf(failed.script) : run.length;
-  return run.includes(script) && run.indexOf(script) < last;
+  return answer.done.includes(script);
 }
 
 function pretty(value) {

@@ -47,7 +47,7 @@ class Try(JsonHandler):
         trial = trial_of(body, self._advice(exp_id, body.get("advice_id")))
         tried = await self.services.trials.make(user, exp_id, trial)
         row = trial_row(exp_id, trial, tried)
-        if tried.failed is None and (trial.action or "get_action" in trial.run):
+        if "get_action" in tried.done or (trial.action and tried.failed is None):
             row["advice_id"] = self._advice_id(exp_id, trial, tried)
         self.send(row)
 
@@ -118,6 +118,7 @@ def trial_row(exp_id: str, trial: Trial, tried: Tried) -> dict[str, Any]:
     return {
         "seed": trial.seed,
         "run": trial.run,
+        "done": tried.done,
         "context": tried.context,
         "action": tried.action,
         "propensity": propensity_of(tried.action),
