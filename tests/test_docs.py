@@ -142,6 +142,10 @@ def test_the_commands_of_a_page_work(page: str, server: Server, demo: Researcher
     if page == "tutorial":
         rewards = (tmp_path / "rewards.csv").read_text().splitlines()
         assert len(rewards) == 1 + 1 + 100
+    if page == "simulation":
+        shown = re.search(r"^::\n\n((?: {3}.*\n|\n)+)", (DOCS / "simulation.rst").read_text(), re.M)
+        assert shown is not None
+        assert textwrap.dedent(shown[1]).strip() in done.stdout
 
 
 # Scripts ------------------------------------------------------------------------------------------------------------
