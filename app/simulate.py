@@ -99,7 +99,19 @@ def _expected(path: Path) -> dict[str, float]:
         about = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    return truth_of(about)
+    truth = truth_of(about)
+    if not truth and isinstance(about, dict) and _is_by_arm(about.get("arms"), about.get("expected_reward")):
+        raise ConfigurationError(f"{path}: arms and expected_reward do not name the same arms")
+    return truth
+
+
+def _is_by_arm(arms: Any, rewards: Any) -> bool:
+    """Whether this was meant to be one number for each of a list of arms."""
+    return (
+        isinstance(arms, list)
+        and isinstance(rewards, dict)
+        and all(isinstance(reward, int | float) for reward in rewards.values())
+    )
 
 
 async def simulate(
@@ -242,6 +254,9 @@ def table(results: list[Result], expected: Mapping[str, float], plan: Plan) -> s
     text = "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
     times = f", {plan.repeat} repetitions" if plan.repeat > 1 else ""
     total = f"\nregret after {plan.n:,} draws: {_spread(*lost[TOTAL])}" if lost else ""
+    if expected and not lost:
+        unknown = next(name for name in arms_table(results) if name not in expected)
+        total = f"\nno regret, as no expected_reward is given for the arm {unknown}"
     return f"{plan.n:,} draws, seed {plan.seed}{times}\n\n{text}\n{total}".rstrip()
 
 

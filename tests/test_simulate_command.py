@@ -91,6 +91,15 @@ def test_scripts_call_ready_made_experiments_and_those_that_are_named(folder: Pa
     assert "ready-made experiment 'nothing'" in run(tmp_path, outer, "--with", "ours=nothing", code=1)[1]
 
 
+def test_regret_that_cannot_be_told_says_why(folder: Path) -> None:
+    about = folder / "experiment.yml"
+    about.write_text("arms: [a, x]\nexpected_reward: {a: 0.5, y: 0.5}\n")
+    assert "do not name the same arms" in run(folder, ".", "--n", 20, code=1)[1]
+    about.write_text("arms: [a, x]\nexpected_reward: {a: 0.5, x: 0.5}\n")
+    said, _ = run(folder, ".", "--n", 20, "--seed", 1)
+    assert said.splitlines()[-1] == "no regret, as no expected_reward is given for the arm b"
+
+
 @pytest.mark.parametrize("name", ["run.png", "run.svg"])
 def test_a_picture_is_drawn(tmp_path: Path, name: str) -> None:
     run(tmp_path, "ab_test", "--n", 50, "--seed", 1, "--repeat", 2, "--plot", name)
