@@ -59,7 +59,7 @@ export function wireTrials({ exp, scripts, goTo }) {
   function showAction(answer) {
     advice = answer.advice_id ?? null;
     decided = scripts().get_action;
-    at("try-action").replaceChildren(block(answer.action), note(chance(answer.propensity), answer.seed));
+    at("try-action").replaceChildren(block(answer.action), note(chance(answer), answer.seed));
     at("try-action").dataset.action = JSON.stringify(answer.action);
     showTheta(answer.theta, "get_action changed no theta. Give a reward to see what would be learned from it.");
   }
@@ -103,7 +103,8 @@ function pretty(value) {
   return text.length < 40 ? text : JSON.stringify(value, null, 2);
 }
 
-function chance(propensity) {
+function chance({ action, propensity }) {
+  if (propensity === null && "propensity" in action) return "The propensity is no number from 0 to 1: it would not be logged.";
   if (propensity === null) return "The action names no propensity.";
   return `Propensity ${Number(propensity.toPrecision(4))}: the policy chooses it in ${percent(propensity)} of such visits.`;
 }
