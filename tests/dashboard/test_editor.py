@@ -86,6 +86,7 @@ def test_an_experiment_is_written_mended_saved_tried_compared_and_restored(signe
     page.keyboard.press("Shift+End")
     page.keyboard.insert_text("z = 1")
     expect(problem).to_have_count(0)
+    expect(page.locator("#save-errors")).to_be_hidden()
     save(page, 2, "as it comes")
     expect(page.locator("#save-state")).to_have_text("All changes are saved")
     assert saved(signed_in, exp_id)["get_action"].endswith("z = 1")
@@ -231,8 +232,11 @@ def test_a_narrow_screen_shows_everything(visitors: Callable[..., Visitor], acco
     table = page.get_by_role("table", name="What would change in theta")
     expect(table).to_be_visible()
     write(page, "get_context", "# x\n", keys="Control+Home")
-    save(page, 2)
+    save(page, 2, "a note of some words")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    note = page.locator("#revision-list .note").first.bounding_box()
+    assert note is not None
+    assert note["height"] < 40  # in a line of its own
 
 
 @pytest.mark.slow
@@ -253,6 +257,9 @@ def test_rewards_are_tried_one_by_one_for_the_action_above_them(signed_in: Visit
     expect(table).to_have_count(0)
     expect(page.locator("#try-theta")).to_contain_text("Nothing was learned")
     expect(action).to_have_text(chosen)
+    write(page, "get_action", "\nself.action['propensity'] = 2")
+    page.get_by_role("button", name="Get an action").click()
+    expect(action).to_contain_text("no number from 0 to 1")
 
 
 @pytest.mark.slow
@@ -310,10 +317,12 @@ def test_an_option_that_is_wrong_is_told_beside_its_field(signed_in: Visitor) ->
         field = page.get_by_label(label)
         field.fill(wrong)
         page.get_by_role("button", name="Save", exact=True).click()
-        expect(page.locator("#save-errors")).to_be_visible()
+        expect(page.locator("#save-errors")).to_contain_text(f"{label}: ")
         expect(field).to_be_focused()
         expect(field).to_have_attribute("aria-invalid", "true")
         field.fill(right)
+        expect(page.locator("#save-errors")).to_be_hidden()
+        expect(field).not_to_have_attribute("aria-invalid", "true")
     save(page, 2)
     row = saved(signed_in, exp_id)
     assert (row["name"], row["delta_hours"], json.loads(row["default_reward"])) == ("Free", 24, {"value": 0})

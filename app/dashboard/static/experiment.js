@@ -99,9 +99,8 @@ async function save(replaced = revision) {
   const sent = present();
   const note = form.elements.note.value;
   at("save").disabled = true;
-  showErrors(at("save-errors"), []);
+  forgetRefusal();
   at("conflict").hidden = true;
-  for (const name of OPTIONS) form.elements[name].removeAttribute("aria-invalid");
   try {
     const body = { ...sent, note, delta_hours: sent.delta_hours || 0 };
     if (!sent.advice_id && !isJson(sent.default_reward)) body.default_reward = {};  // it is of no use now
@@ -158,15 +157,24 @@ function showRefusal(error) {
     at("conflict").hidden = false;
     return;
   }
-  showErrors(at("save-errors"), error.messages);
+  const name = error.detail.parameter;
+  const option = OPTIONS.includes(name) ? form.elements[name] : null;
+  // The page calls an option by its label.
+  const label = (message) => (option ? message.replace(`${name}:`, `${option.labels[0].textContent}:`) : message);
+  showErrors(at("save-errors"), error.messages.map(label));
   if (error.detail.errors) {
     showFaults(error.detail.errors);
     goTo(error.detail.errors[0]);
-  } else if (OPTIONS.includes(error.detail.parameter)) {
-    const field = form.elements[error.detail.parameter];
-    field.setAttribute("aria-invalid", "true");
-    field.focus();
+  } else if (option) {
+    option.setAttribute("aria-invalid", "true");
+    option.focus();
   }
+}
+
+// Why the last save was refused is no longer known to be true once something is changed.
+function forgetRefusal() {
+  showErrors(at("save-errors"), []);
+  for (const name of OPTIONS) form.elements[name].removeAttribute("aria-invalid");
 }
 
 // Ready-made experiments --------------------------------------------------------------------------------------------
@@ -254,6 +262,7 @@ form.addEventListener("submit", (event) => {
 document.addEventListener("input", (event) => {
   if (event.target.form !== form && !panes.has(event.target.name)) return;
   if (panes.has(event.target.name)) checkSoon();
+  if (event.target.name !== "note") forgetRefusal();
   showState();
 });
 document.addEventListener("change", showState);
