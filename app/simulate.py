@@ -100,15 +100,17 @@ def _expected(path: Path) -> dict[str, float]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     truth = truth_of(about)
-    if not truth and isinstance(about, dict) and _is_by_arm(about.get("arms"), about.get("expected_reward")):
+    if not truth and isinstance(about, dict) and _is_by_arm(about):
         raise ConfigurationError(f"{path}: arms and expected_reward do not name the same arms")
     return truth
 
 
-def _is_by_arm(arms: Any, rewards: Any) -> bool:
-    """Whether this was meant to be one number for each of a list of arms."""
+def _is_by_arm(about: dict[str, Any]) -> bool:
+    """Whether expected rewards were meant to be one number for each of a list of arms, for good."""
+    arms, rewards = about.get("arms"), about.get("expected_reward")
     return (
-        isinstance(arms, list)
+        "until" not in about
+        and isinstance(arms, list)
         and isinstance(rewards, dict)
         and all(isinstance(reward, int | float) for reward in rewards.values())
     )

@@ -97,6 +97,7 @@ def test_regret_that_cannot_be_told_says_why(folder: Path) -> None:
     assert "do not name the same arms" in run(folder, ".", "--n", 20, code=1)[1]
     about.write_text("arms: [a, x]\nexpected_reward: {a: 0.5, x: 0.5}\n")
     said, _ = run(folder, ".", "--n", 20, "--seed", 1)
+    assert "regret" not in run(folder, "sliding_window_thompson", "--n", 20)[0]
     assert said.splitlines()[-1] == "no regret, as no expected_reward is given for the arm b"
 
 

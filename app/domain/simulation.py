@@ -69,11 +69,13 @@ def truth_of(about: Any) -> dict[str, float]:
 
     >>> truth_of({"arms": ["A", "B"], "expected_reward": {"A": 0.2, "B": 1}}), truth_of({"arms": {"price": [1, 9]}})
     ({'A': 0.2, 'B': 1.0}, {})
+
+    What holds only ``until`` so many draws were made is not the truth of a longer run.
     """
     arms, rewards = (about.get("arms"), about.get("expected_reward")) if isinstance(about, dict) else (None, None)
     if not isinstance(arms, list) or not isinstance(rewards, dict) or set(rewards) != set(map(_hashable, arms)):
         return {}
-    if not all(isinstance(value, int | float) for value in rewards.values()):
+    if "until" in about or not all(isinstance(value, int | float) for value in rewards.values()):
         return {}
     return {str(arm): float(value) for arm, value in rewards.items()}
 

@@ -46,7 +46,7 @@ TITLES = {
 DEFAULTS = Catalogue().all()
 DRAWS = 1500
 # Keys of experiment.yml in their order; those in brackets where there is a use for them.
-KEYS = "id title summary references [options] arms [by] best_arm expected_reward example"
+KEYS = "id title summary references [options] arms [by] best_arm expected_reward [until] example"
 
 each_default = pytest.mark.parametrize("default", DEFAULTS, ids=[default.title for default in DEFAULTS])
 
