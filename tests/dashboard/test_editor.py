@@ -237,6 +237,10 @@ def test_a_narrow_screen_shows_everything(visitors: Callable[..., Visitor], acco
     note = page.locator("#revision-list .note").first.bounding_box()
     assert note is not None
     assert note["height"] < 40  # in a line of its own
+    page.locator("#try .term", has_text="propensity").click()
+    explained = page.locator(".explanation:popover-open").bounding_box()
+    assert explained is not None
+    assert explained["width"] > 250  # not squeezed in beside the edge
 
 
 @pytest.mark.slow
