@@ -21,6 +21,7 @@ MAY: dict[str, set[str]] = {
     "app.storage": {"pymongo", "bson", "app.storage", "app.domain", "app.errors"},
     "app.sandbox": {"numpy", "scipy", "msgspec", "policies", "app.sandbox", "app.domain", "app.errors"},
     "app.engine.cluster": {"distributed", "msgspec", "numpy", "app.engine", "app.sandbox", "app.errors"},
+    "app.engine.summary": {"scipy.special", "app.sandbox"},
     "app.engine": {"msgspec", "app.engine", "app.sandbox", "app.storage", "app.domain", "app.errors"},
 }
 # What each part must not import, whatever else it does.

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import errors
 
-from app.storage.client import Storage
+from app.storage.client import UNDECODED, Storage
 
 
 class Leases(Storage):
@@ -21,9 +21,10 @@ class Leases(Storage):
         taken: Any = [
             {"$set": {"owner": {"$cond": [free, owner, "$owner"]}, "until": {"$cond": [free, until, "$until"]}}}
         ]
+        leases = self.db.leases.with_options(codec_options=UNDECODED)
         while True:
             try:
-                row = await self.db.leases.find_one_and_update({"_id": name}, taken, upsert=True, return_document=True)
+                row = await leases.find_one_and_update({"_id": name}, taken, upsert=True, return_document=True)
             except errors.DuplicateKeyError:  # two first holders at once: the other's row is there now
                 continue
             return bool(row["owner"] == owner)

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.domain.experiment import Head
 from app.errors import CannotCommit, NotYours
-from app.storage.client import Document, Storage
+from app.storage.client import UNDECODED, Document, Storage
 from app.storage.heads import Heads
 from app.storage.thetas import StoredTheta, Thetas, ThetaWrite
 from app.storage.transactions import Transactions
@@ -37,7 +37,8 @@ class Simulations(Storage):
     async def update(self, run_id: str, values: Document) -> bool:
         """Set what has changed and show a sign of life; whether somebody asked to cancel the run."""
         change: list[Document] = [{"$set": {"alive": "$$NOW", **{name: {"$literal": v} for name, v in values.items()}}}]
-        row = await self.db.simulations.find_one_and_update({"_id": run_id}, change, {"cancel": 1})
+        runs = self.db.simulations.with_options(codec_options=UNDECODED)
+        row = await runs.find_one_and_update({"_id": run_id}, change, {"cancel": 1})
         return row is None or row.get("cancel", False)
 
     async def cancel(self, run_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import errors
 
 from app.domain.user import User
-from app.storage.client import Document, Storage
+from app.storage.client import UNDECODED, Document, Storage
 from app.storage.elections import missing_nothing
 
 
@@ -88,11 +88,10 @@ class Failures(Storage):
         recent: Document = {"$filter": {"input": {"$ifNull": ["$at", []]}, "cond": {"$gt": ["$$this", now - window]}}}
         noted = {"$cond": [{"$lt": [{"$size": recent}, limit]}, {"$concatArrays": [recent, [now]]}, recent]}
         update: Any = [{"$set": {"before": {"$size": recent}, "at": noted, "expires": now + window}}]
+        failures = self.db.failures.with_options(codec_options=UNDECODED)
         while True:
             try:
-                row = await self.db.failures.find_one_and_update(
-                    {"_id": who}, update, upsert=True, return_document=True
-                )
+                row = await failures.find_one_and_update({"_id": who}, update, upsert=True, return_document=True)
             except errors.DuplicateKeyError:  # two first attempts at once: the other's row is there now
                 continue
             return int(row["before"])
