@@ -15,7 +15,7 @@ from app.sandbox.replies import read
 from app.sandbox.sources import Zygote
 from tests.sandbox.attacks import forgery, scripts
 from tests.sandbox.direct import MEMORY_MB, pool, run
-from tests.servers import COUNTING, Researcher, Server
+from tests.servers import COUNTING, Server
 
 SECONDS = 20
 
@@ -189,23 +189,22 @@ def test_single_use_over_http(start: Callable[..., Server]) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_calls_leave_processes_descriptors_and_memory_as_they_were(
-    researcher: Researcher, server: Server
-) -> None:
-    experiments = [researcher.create(**COUNTING) for _ in range(200)]
+def test_ten_thousand_calls_leave_processes_descriptors_and_memory_as_they_were(start: Callable[..., Server]) -> None:
+    server = start()  # of its own: on another one there may be processes of simulations
     items = [{"context": {}, "action": {"arm": "a"}, "reward": {}} for _ in range(10)]
     seen = []
-    for _ in range(5):
-        for experiment in experiments:
-            body = {"key": experiment.key, "items": items}
-            answer = researcher.http.post(f"/setreward/{experiment.id}/batch", json=body)
-            assert answer.json()["items"] == [{"status": "success"}] * 10
-        seen.append(settled_usage(server.process.pid))
-
+    with server.researcher() as researcher:
+        experiments = [researcher.create(**COUNTING) for _ in range(200)]
+        for _ in range(5):
+            for experiment in experiments:
+                body = {"key": experiment.key, "items": items}
+                answer = researcher.http.post(f"/setreward/{experiment.id}/batch", json=body)
+                assert answer.json()["items"] == [{"status": "success"}] * 10
+            seen.append(settled_usage(server.process.pid))
+        assert all(experiment.theta() == {"arm:a": {"n": 50}} for experiment in experiments[::20])
     assert all(descriptors <= seen[0][1] + 5 for _, descriptors, _ in seen)
     assert seen[-1][2] <= seen[1][2] + 20
     print("\nprocesses, descriptors and MiB of the server after every 2,000 calls:", seen)
-    assert all(experiment.theta() == {"arm:a": {"n": 50}} for experiment in experiments[::20])
 
 
 def settled_usage(pid: int) -> tuple[int, int, int]:
