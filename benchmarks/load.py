@@ -20,16 +20,25 @@ _MOST_ITEMS = 1_000
 
 # wrk hands its figures to `done`; durations are in microseconds.
 _DONE = """
+local threads = {}
+function setup(thread) threads[#threads + 1] = thread end
 function done(summary, latency, requests)
   local e = summary.errors
+  local refused = 0
+  for _, thread in ipairs(threads) do refused = refused + (thread:get("refused") or 0) end
   io.write(string.format('\\nRESULT {"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "errors": %d}\\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    e.connect + e.read + e.write + e.status + e.timeout))
+    e.connect + e.read + e.write + e.status + e.timeout + refused))
 end
 """
+# A batch is answered 200 even if some of its items are refused.
 _POST = """
 wrk.method = "POST"
 wrk.body = io.open("{body}"):read("*a")
+refused = 0
+function response(status, headers, body)
+  if body:find('"error":', 1, true) then refused = refused + 1 end
+end
 """
 # Each line once; a path that no route has, and so an error in the table, if they run out.
 _EACH = """
@@ -131,7 +140,8 @@ class Bench:
         ).stdout
         found = next(line for line in output.splitlines() if line.startswith("RESULT "))
         result = Result(name, connections, **json.loads(found.removeprefix("RESULT ")), calls=calls)
-        spent = [after - earlier for earlier, after in zip(before, at.seconds(), strict=True)]
+        # What workers used that have ended is not known.
+        spent = [max(0, after - earlier) for earlier, after in zip(before, at.seconds(), strict=True)]
         count = max(1, result.requests * calls)
         result.cpu = (1e6 * spent[0] / count, 1e6 * spent[1] / count, 1e6 * spent[2] / count)
         print(f"  {name}, {connections} connections: {result.rate:,.0f}/s", file=sys.stderr)
