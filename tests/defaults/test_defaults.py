@@ -16,7 +16,7 @@ from tests.defaults.world import World, arm_of
 from tests.servers import Experiment, Researcher
 
 DEFAULTS = Catalogue().all()
-BLOCK, AT_ONCE, AT_MOST = 100, 25, 2000
+BLOCK, AT_ONCE, AT_MOST = 100, 25, 10_000
 FROZEN = 600
 # Those that assign at random, or for precision, whatever the arms earn.
 INDIFFERENT = {
@@ -25,7 +25,7 @@ INDIFFERENT = {
     "Social Science Experiment": "ratings",
     "Thompson Optimal Sampling": None,
 }
-# How far from the best value the actions of those that look for a number may be after at most 2,000 rewards.
+# How far from the best value the actions of those that look for a number may be in the end.
 NEAR = {"Bootstrapped Thompson Sampling": 1.5, "Lock In Feedback": 0.3, "Thompson Bayesian Linear Regression": 1.0}
 
 Visit = tuple[dict[str, Any], dict[str, Any]]  # context and action
