@@ -115,6 +115,7 @@ def test_a_port_in_use_is_an_error(idle: Server) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_with_a_mongodb_of_ones_own_the_cookie_secret_must_be_given_and_shared(
     start: Callable[..., Server], mongo: str, database_name: str, tmp_path: Path
 ) -> None:
@@ -225,6 +226,7 @@ def test_everything_is_there_after_a_restart(start: Callable[..., Server], tmp_p
         assert sum(theta["n"] for theta in experiment.theta().values()) == 6
 
 
+@pytest.mark.slow
 def test_the_data_folder_is_for_its_owner_only(start: Callable[..., Server], tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "data"
     server = start(embedded=folder)
