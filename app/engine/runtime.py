@@ -83,6 +83,9 @@ class Runtime:
         self._keeper: Worker | None = None
         self._key = next(_keys)
         self._loading = asyncio.Lock()
+        # Held by whoever tells the worker things, and by whoever reads what it will be told: what is newer than the
+        # view is in the cache for a moment before the view is brought up to date, and nobody may run on it then.
+        self._telling = asyncio.Lock()
         self._checked = 0.0
 
     # The view ------------------------------------------------------------------------------------------------------
@@ -185,7 +188,7 @@ class Runtime:
             raise Moved
         key = self._key
         results: dict[int, tuple[Outcome, View]] = {}
-        async with self._pool.lease(key) as worker:
+        async with self._pool.lease(key) as worker, self._telling:
             if self._key != key:
                 raise Moved
             self._meet(worker)
@@ -290,7 +293,8 @@ class Runtime:
         unknown = [key for key in keys if key not in self.cache.entries]
         view = self.view
         if unknown and view is not None:
-            await self._fetch_keys(unknown)
+            async with self._telling:
+                await self._fetch_keys(unknown)
         if view is None or not view.agrees(self.view):
             raise Moved
 

@@ -208,7 +208,8 @@ class Pool:
                 self._reserved += 1
                 self._forking = True
                 try:
-                    self._spares.append(await self._source.spawn())
+                    worker = await self._source.spawn()
+                    self._spares.append(worker)  # not in one: tending may put another deque in its place meanwhile
                 except SandboxUnavailable:
                     break  # whoever needs a worker will be told
                 finally:

@@ -12,6 +12,7 @@ import pytest
 from app.domain.experiment import Experiment
 from app.engine.engine import Engine
 from app.engine.limits import Limits
+from app.engine.view import View
 from app.storage.client import connect, time_limit
 from app.storage.store import Store
 from tests.engine.engines import engine, live, with_a_store
@@ -73,6 +74,40 @@ def test_an_edit_that_cannot_be_read_again_at_once_is_made_all_the_same(mongo: s
                 proxy.dark = False
                 assert (await one.get_action({})).action == {"arm": "edited"}
             await through.close()
+
+    with_a_store(mongo, story)
+
+
+def test_nobody_runs_on_a_theta_that_is_newer_than_what_its_row_will_say(mongo: str) -> None:
+    """Another server's theta is found just before a commit, and a getaction comes before the view is up to date."""
+    counting = {
+        "get_action": "self.action['n'] = self.get_theta().get('n', 0)",
+        "set_reward": "self.set_theta({'n': self.get_theta().get('n', 0) + 1})",
+    }
+
+    async def story(store: Store) -> None:
+        async with engine(store, Limits(staleness_seconds=60)) as here, engine(store, Limits()) as there:
+            mine = await live(store, here, **counting)
+            theirs = await there.find(mine.runtime.exp_id)
+            await mine.get_action({})
+            await theirs.set_reward({}, context={}, action={})
+            refresh, refreshing, released = mine.runtime.refresh, asyncio.Event(), asyncio.Event()
+
+            async def held_up() -> View:
+                refreshing.set()
+                await released.wait()
+                return await refresh()
+
+            mine.runtime.refresh = held_up  # type: ignore[method-assign]
+            mine.runtime._hints.outdated = lambda view: False  # type: ignore[method-assign]
+            rewarding = asyncio.create_task(mine.set_reward({}, context={}, action={}))
+            await refreshing.wait()
+            asked = asyncio.create_task(mine.get_action({}))
+            await asyncio.wait([asked], timeout=0.5)
+            released.set()
+            await asyncio.gather(rewarding, asked)
+            rows = [row async for row in store.db.decisions.find({"exp_id": mine.runtime.exp_id})]
+            assert [row["seq"] for row in rows] == [row["action"]["n"] for row in rows]
 
     with_a_store(mongo, story)
 

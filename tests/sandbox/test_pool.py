@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.sandbox.channel import Worker
+from app.sandbox.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item, Run, encode
 from app.sandbox.replies import read
 from app.sandbox.sources import Zygote
@@ -186,6 +187,35 @@ def test_single_use_over_http(start: Callable[..., Server]) -> None:
         answer = researcher.http.post(f"/setreward/{learning.id}/batch", json=body)
         assert answer.json()["items"] == [{"status": "success"}] * 20
         assert learning.theta() == {"arm:a": {"n": 20}}
+
+
+def test_a_spare_worker_that_was_forked_while_others_were_tended_is_not_lost() -> None:
+    class Slow(Zygote):
+        """Takes longer for a worker than there is between two rounds of tending."""
+
+        def __init__(self) -> None:
+            super().__init__(MEMORY_MB)
+            self.spawned: list[Worker] = []
+            self.enough = asyncio.Event()
+
+        async def spawn(self) -> Worker:
+            worker = await super().spawn()
+            await asyncio.sleep(0.3)
+            self.spawned.append(worker)
+            if len(self.spawned) == 2:
+                self.enough.set()
+            return worker
+
+    async def work() -> None:
+        source = Slow()
+        pool = Pool(source, 2, idle_seconds=0.05)
+        await pool.start()
+        await source.enough.wait()
+        await asyncio.sleep(0.1)
+        assert list(pool._spares) == source.spawned
+        await pool.stop()
+
+    asyncio.run(work())
 
 
 @pytest.mark.slow
