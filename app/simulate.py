@@ -22,7 +22,7 @@ from tqdm import tqdm
 from app import plot
 from app.domain.experiment import SCRIPTS, Draft
 from app.domain.ids import new_id
-from app.domain.simulation import Plan, missing_script, truth_of
+from app.domain.simulation import Plan, missing_script, rewards_by_arm, truth_of
 from app.engine.cluster import Cluster, Part
 from app.engine.limits import Limits
 from app.engine.simulation import Member, Simulation, Simulators, Task
@@ -100,20 +100,9 @@ def _expected(path: Path) -> dict[str, float]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     truth = truth_of(about)
-    if not truth and isinstance(about, dict) and _is_by_arm(about):
+    if not truth and rewards_by_arm(about):
         raise ConfigurationError(f"{path}: arms and expected_reward do not name the same arms")
     return truth
-
-
-def _is_by_arm(about: dict[str, Any]) -> bool:
-    """Whether expected rewards were meant to be one number for each of a list of arms, for good."""
-    arms, rewards = about.get("arms"), about.get("expected_reward")
-    return (
-        "until" not in about
-        and isinstance(arms, list)
-        and isinstance(rewards, dict)
-        and all(isinstance(reward, int | float) for reward in rewards.values())
-    )
 
 
 async def simulate(

@@ -72,12 +72,17 @@ def truth_of(about: Any) -> dict[str, float]:
 
     What holds only ``until`` so many draws were made is not the truth of a longer run.
     """
+    if not rewards_by_arm(about) or set(about["expected_reward"]) != set(map(_hashable, about["arms"])):
+        return {}
+    return {str(arm): float(value) for arm, value in about["expected_reward"].items()}
+
+
+def rewards_by_arm(about: Any) -> bool:
+    """Whether it means to give one number for each of a list of arms, for good, whichever arms it names."""
     arms, rewards = (about.get("arms"), about.get("expected_reward")) if isinstance(about, dict) else (None, None)
-    if not isinstance(arms, list) or not isinstance(rewards, dict) or set(rewards) != set(map(_hashable, arms)):
-        return {}
-    if "until" in about or not all(isinstance(value, int | float) for value in rewards.values()):
-        return {}
-    return {str(arm): float(value) for arm, value in rewards.items()}
+    if not isinstance(arms, list) or not isinstance(rewards, dict) or "until" in about:
+        return False
+    return all(isinstance(value, int | float) for value in rewards.values())
 
 
 def _hashable(arm: Any) -> Any:

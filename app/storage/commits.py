@@ -95,7 +95,7 @@ class Commits:
             return
         for portion in portions:
             portion.late = OutcomeUnknown
-        commit = together([portion.content for portion in portions]) if several else portions[0].content
+        commit = together([portion.content for portion in portions])
         last = max(portions, key=lambda portion: portion.deadline)
         try:
             with time_limit(last.seconds):
