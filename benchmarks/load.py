@@ -16,7 +16,7 @@ import httpx
 
 _ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MOST_ITEMS = 1_000
+_MAX_ITEMS = 1_000
 
 # wrk hands its figures to `done`; durations are in microseconds.
 _DONE = """
@@ -200,7 +200,7 @@ class Caller:
         """So many answers to getaction."""
         answers: list[Any] = []
         while len(answers) < count:
-            items: list[Any] = [{}] * min(_MOST_ITEMS, count - len(answers))
+            items: list[Any] = [{}] * min(_MAX_ITEMS, count - len(answers))
             body = {"key": experiment.key, "items": items}
             answers += self._ok(self.http.post(f"/getaction/{experiment.id}/batch", json=body))["items"]
         return answers

@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from app.sandbox import replies
-from app.sandbox.channel import Worker
-from app.sandbox.protocol import Item, Run, encode
-from app.sandbox.sources import Zygote
+from app.sandbox.host import reply_validation
+from app.sandbox.host.channel import Worker
+from app.sandbox.host.zygote_client import Zygote
+from app.sandbox.protocol import Item, RunScript, encode
 
 SCRIPT = """\
 arms = ['a', 'b', 'c']
@@ -68,8 +68,8 @@ async def frame(worker: Worker, size: int, first: bool = False, script: str = "g
     """One frame there and back, with the reading of the answer."""
     programs: dict[str, dict[str, str] | None] = {"e": {"get_action": SCRIPT, "get_reward": ""}} if first else {}
     items = [Item(number, number, {"x": 1.0}, {}, {}) for number in range(size)]
-    answer = await worker.request(encode(Run("e", script, items, 60.0, programs=programs)), 60.0)
-    await replies.read(answer, items, {"e"})
+    answer = await worker.request(encode(RunScript("e", script, items, 60.0, programs=programs)), 60.0)
+    await reply_validation.read(answer, items, {"e"})
 
 
 def private_kib(pid: int) -> int:

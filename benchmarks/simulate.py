@@ -28,8 +28,8 @@ import httpx
 import numpy as np
 
 from app.domain.experiment import SCRIPTS
-from app.sandbox.script import MODULES
-from app.services.catalogue import Catalogue, Default
+from app.sandbox.worker.script import MODULES
+from app.services.catalogue import Catalogue, Template
 from benchmarks.load import Bench, Caller, Running, started
 
 _ROOT = Path(__file__).parents[1]
@@ -58,7 +58,7 @@ class Plain:
         self.thetas.setdefault((name, key), {})[value] = content
 
 
-def plain_rate(default: Default, draws: int) -> float:
+def plain_rate(default: Template, draws: int) -> float:
     """Draws per second of the loop."""
     codes = [compile(default.scripts[name], name, "exec") for name in SCRIPTS]
     thetas: dict[Any, Any] = {}
@@ -79,7 +79,7 @@ def niced_plain_rate(name: str, draws: int) -> float:
     return float(done.stdout)
 
 
-def simulated_rate(client: httpx.Client, default: Default, draws: int) -> float:
+def simulated_rate(client: httpx.Client, default: Template, draws: int) -> float:
     """Draws per second of a simulation over HTTP, its start included."""
     scripts = {name: default.scripts[name] for name in SCRIPTS}
     made = client.post("/exp", json={"name": secrets.token_hex(8), **scripts}).raise_for_status().json()

@@ -136,7 +136,7 @@ def test_it_prints_where_it_listens_once_and_nothing_else_on_standard_output(sta
 
 def test_it_runs_from_any_folder(mongo: str, tmp_path: Path) -> None:
     server = Server(tmp_path / "data", settings_for(mongo, "thetaloop_elsewhere"))
-    command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import app.__main__ as m; "]
+    command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import app.cli.main as m; "]
     command[-1] += "sys.exit(m.main(['user', 'list']))"
     done = subprocess.run(command, cwd="/", env=server.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -10,7 +10,7 @@ SCRIPTS = ("get_context", "get_action", "get_reward", "set_reward")
 
 
 @dataclass(frozen=True)
-class Draft:
+class ExperimentSpec:
     """What a researcher may choose of an experiment."""
 
     name: str
@@ -30,7 +30,7 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(Draft):
+class Experiment(ExperimentSpec):
     """A draft that became real; ``revision`` counts its edits from 1."""
 
     id: str
@@ -41,7 +41,7 @@ class Experiment(Draft):
 
 
 @dataclass(frozen=True)
-class Listed:
+class ExperimentListItem:
     """An experiment as a list shows it, without its scripts."""
 
     id: str

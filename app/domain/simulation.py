@@ -7,16 +7,16 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.experiment import Draft
+from app.domain.experiment import ExperimentSpec
 
-MOST_DRAWS = 10_000_000
-MOST_REPEATS = 1_000
+MAX_DRAWS = 10_000_000
+MAX_REPEATS = 1_000
 # A visitor without any property needs no get_context; without the others there is nothing to choose, get or learn.
 NEEDED = ("get_action", "get_reward", "set_reward")
 _ARM_LENGTH = 100
 _STRETCH = 100
-MOST_POINTS = 2_000
-_FEWEST_POINTS = 100
+MAX_POINTS = 2_000
+_MIN_POINTS = 100
 
 
 def new_seed() -> int:
@@ -48,7 +48,7 @@ class Plan:
     @property
     def points(self) -> int:
         """How many points the series of one repetition may have; fewer where there are many to be averaged."""
-        return max(_FEWEST_POINTS, MOST_POINTS // self.repeat)
+        return max(_MIN_POINTS, MAX_POINTS // self.repeat)
 
     def seed_of(self, number: int) -> str:
         """What the draws of one repetition are seeded from; the first is the simulation without repetitions."""
@@ -89,7 +89,7 @@ def _hashable(arm: Any) -> Any:
     return arm if isinstance(arm, str | int | float) else None
 
 
-def missing_script(draft: Draft) -> str | None:
+def missing_script(draft: ExperimentSpec) -> str | None:
     """The first script that a simulation needs and that is empty."""
     return next((name for name in NEEDED if not draft.scripts[name].strip()), None)
 

@@ -18,7 +18,7 @@ from app.engine.advices import Advices
 from app.engine.calls import ActionAnswer, ActionCall
 from app.engine.limits import Limits
 from app.engine.reports import Reports
-from app.engine.runtime import Guilty, Moved, Runtime, now
+from app.engine.runtime import BatchCrashed, Runtime, StaleView, now
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import Document, time_limit
@@ -26,7 +26,7 @@ from app.storage.store import Store
 
 
 @dataclass(frozen=True)
-class Means:
+class ExperimentContext:
     """What working off batches takes: the experiment's runtime, and what all experiments share."""
 
     runtime: Runtime
@@ -41,7 +41,7 @@ class ActionBatches:
 
     def __init__(
         self,
-        means: Means,
+        means: ExperimentContext,
         put_back: Callable[[list[ActionCall], bool], None],
         to_commits: Callable[[ActionCall], None],
     ) -> None:
@@ -61,9 +61,9 @@ class ActionBatches:
                 view = await self._runtime.current(self._limits.staleness_seconds)
                 calls[:] = await undecided(self._store, view.exp_id, calls, again=False)
                 outcomes = await self._runtime.run("get_action", action_items(calls), keep=False) if calls else {}
-            except Guilty:
+            except BatchCrashed:
                 return self._put_back(calls, True)
-            except Moved:
+            except StaleView:
                 return self._put_back(calls, False)
             await self._settle(calls, outcomes, deadline)
 

@@ -8,18 +8,18 @@ from collections import OrderedDict
 from typing import Any
 
 from app.domain.ids import new_id
-from app.engine.actions import ActionBatches, Means
+from app.engine.actions import ActionBatches, ExperimentContext
 from app.engine.advices import Advices
+from app.engine.call_queue import CallQueue, QueueLimits
 from app.engine.calls import ActionAnswer, ActionCall, Call, Promise, RewardAnswer, RewardCall
-from app.engine.hints import Hints
-from app.engine.lane import Budget, Lane
+from app.engine.head_watcher import HeadWatcher
 from app.engine.limits import Limits
 from app.engine.reports import Reports
 from app.engine.rewards import CommitBatches
-from app.engine.runtime import Moved, Runtime, now
-from app.engine.view import Ledger
+from app.engine.runtime import Runtime, StaleView, now
+from app.engine.view import CacheUsage
 from app.errors import KeyRefused, Overloaded, StoreUnavailable
-from app.sandbox.pool import Pool
+from app.sandbox.host.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.store import Store
 
@@ -37,25 +37,25 @@ class Engine:
         self._store = store
         self._pool = pool
         self._limits = limits
-        self._budget = Budget(limits.queue_calls, limits.queue_bytes)
-        self._ledger = Ledger()
-        self._hints = Hints(store.stream, limits.listening_seconds)
+        self._budget = QueueLimits(limits.queue_calls, limits.queue_bytes)
+        self._ledger = CacheUsage()
+        self._hints = HeadWatcher(store.stream, limits.listening_seconds)
         self._reports = Reports(store)
         self._advices = Advices(_ADVICES_BYTES)
         self._live: OrderedDict[str, LiveExperiment] = OrderedDict()
         self._closing = False
 
-    async def admit(self, exp_id: str, key: str) -> LiveExperiment:
+    async def authorize(self, exp_id: str, key: str) -> LiveExperiment:
         """The experiment, for whoever has its key; ``KeyRefused`` for anybody else and where there is none."""
-        live = await self.find(exp_id)
+        live = await self.get(exp_id)
         view = live.runtime.view or await live.runtime.refresh()
         if not hmac.compare_digest(view.experiment.key.encode(), key.encode("utf-8", "surrogatepass")):
             raise KeyRefused()
         return live
 
-    async def find(self, exp_id: str) -> LiveExperiment:
+    async def get(self, exp_id: str) -> LiveExperiment:
         """The experiment, for the server's own purposes; ``KeyRefused`` where there is none."""
-        live = self.ready(exp_id)
+        live = self.get_loaded(exp_id)
         if live is not None:
             return live
         if self._closing:
@@ -63,7 +63,7 @@ class Engine:
         live = self._live.get(exp_id)
         if live is None:
             runtime = Runtime(exp_id, self._store, self._pool, self._limits, self._ledger, self._hints)
-            means = Means(runtime, self._store, self._limits, self._reports, self._advices)
+            means = ExperimentContext(runtime, self._store, self._limits, self._reports, self._advices)
             live = LiveExperiment(means, self._budget)
         try:
             if live.runtime.view is None:
@@ -76,8 +76,8 @@ class Engine:
         self._evict()
         return live
 
-    def ready(self, exp_id: str) -> LiveExperiment | None:
-        """The experiment if it is loaded and calls are taken, without waiting; else ``find`` says what is so."""
+    def get_loaded(self, exp_id: str) -> LiveExperiment | None:
+        """The experiment if it is loaded and calls are taken, without waiting; else ``get`` says what is so."""
         live = self._live.get(exp_id)
         if live is None or live.runtime.view is None or self._closing:
             return None
@@ -85,7 +85,7 @@ class Engine:
         self._evict()
         return live
 
-    async def changed(self, exp_id: str) -> None:
+    async def invalidate(self, exp_id: str) -> None:
         """This server changed the experiment: its next call must see that."""
         live = self._live.get(exp_id)
         if live is not None:
@@ -119,7 +119,7 @@ class Engine:
 class LiveExperiment:
     """A runtime with its two lanes: one that only reads theta, and one that commits."""
 
-    def __init__(self, means: Means, budget: Budget) -> None:
+    def __init__(self, means: ExperimentContext, budget: QueueLimits) -> None:
         self.runtime = means.runtime
         self._limits = limits = means.limits
         self._reports = means.reports
@@ -127,8 +127,8 @@ class LiveExperiment:
         commits = CommitBatches(means, lambda calls, singly: self._commits.put_back(calls, singly))
         actions = ActionBatches(means, lambda calls, singly: self._actions.put_back(calls, singly), self._hand_on)
         bounds = budget, limits.queue_calls_per_experiment, limits.batch_calls
-        self._commits: Lane[Call] = Lane(commits.work, *bounds)
-        self._actions: Lane[ActionCall] = Lane(actions.work, *bounds)
+        self._commits: CallQueue[Call] = CallQueue(commits.work, *bounds)
+        self._actions: CallQueue[ActionCall] = CallQueue(actions.work, *bounds)
 
     async def get_action(
         self, context: dict[str, Any], *, request_id: str | None = None, size: int = 0
@@ -185,7 +185,7 @@ class LiveExperiment:
             await self.runtime.current(self._limits.staleness_seconds)
             try:
                 outcome, view = (await self.runtime.run(script, [item], keep=False))[0]
-            except Moved:
+            except StaleView:
                 continue
             if isinstance(outcome, Failed):
                 raise self._reports.report(view.experiment, outcome)

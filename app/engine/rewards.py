@@ -21,9 +21,9 @@ from app.domain.experiment import Head
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey
 from app.domain.values import same_json
-from app.engine.actions import Means, action_items, answer_of, decision_of, log_row, undecided
+from app.engine.actions import ExperimentContext, action_items, answer_of, decision_of, log_row, undecided
 from app.engine.calls import ActionCall, Call, RewardAnswer, RewardCall
-from app.engine.runtime import Guilty, Moved, now
+from app.engine.runtime import BatchCrashed, StaleView, now
 from app.engine.view import View
 from app.errors import (
     AdviceExpired,
@@ -42,13 +42,13 @@ from app.storage.transactions import Conflict, Interrupted
 
 _decode = msgspec.msgpack.Decoder().decode
 _PAUSE = 0.002
-_LONGEST_PAUSE = 0.02
+_MAX_PAUSE = 0.02
 
 
 class CommitBatches:
     """Works off batches of one experiment's calls that change theta or accept a reward."""
 
-    def __init__(self, means: Means, put_back: Callable[[list[Call], bool], None]) -> None:
+    def __init__(self, means: ExperimentContext, put_back: Callable[[list[Call], bool], None]) -> None:
         self._runtime = means.runtime
         self._store = means.store
         self._limits = means.limits
@@ -66,15 +66,15 @@ class CommitBatches:
             while calls:
                 try:
                     return await self._try(calls, deadline, again=conflicts > 0)
-                except Guilty:
+                except BatchCrashed:
                     return self._put_back(calls, True)
-                except (Conflict, Moved) as error:
+                except (Conflict, StaleView) as error:
                     conflicts += 1
                     if now() > deadline:
                         raise (StoreUnavailable if isinstance(error, Interrupted) else Overloaded)() from None
                 if conflicts > 3:
                     # Short, so that of two servers on one experiment the loser keeps a chance to come first.
-                    await asyncio.sleep(min(_LONGEST_PAUSE, _PAUSE * 2 ** (conflicts - 3)) * (0.5 + random.random()))
+                    await asyncio.sleep(min(_MAX_PAUSE, _PAUSE * 2 ** (conflicts - 3)) * (0.5 + random.random()))
                     half = max(1, len(calls) // 2)
                     if calls[half:]:
                         self._put_back(calls[half:], False)
@@ -83,7 +83,7 @@ class CommitBatches:
     async def _try(self, calls: list[Call], deadline: float, again: bool) -> None:
         """One attempt; ``calls`` is left with those that a conflict of this attempt must run again."""
         view = self._runtime.view or await self._runtime.refresh()
-        given: dict[str, Given] = {}
+        given: dict[str, ResolvedReward] = {}
         if isinstance(calls[0], RewardCall):
             script = "set_reward"
             given = await self._given(view, [call for call in calls if isinstance(call, RewardCall)], again)
@@ -102,7 +102,7 @@ class CommitBatches:
         outcomes = await self._runtime.run(script, items, keep=True)
         basis = self._runtime.view
         if basis is None or any(not view.agrees(basis) for _, view in outcomes.values()):
-            raise Moved
+            raise StaleView
         batch = Batch(basis)
         failures: list[tuple[Call, Failed]] = []
         put_off: list[Call] = []
@@ -140,7 +140,7 @@ class CommitBatches:
         for call, answer in batch.answers:
             call.answer(answer)
 
-    async def _given(self, view: View, calls: list[RewardCall], again: bool) -> dict[str, Given]:
+    async def _given(self, view: View, calls: list[RewardCall], again: bool) -> dict[str, ResolvedReward]:
         """Context and action of each call that still wants its reward; the others are answered."""
         accepted = await self._requested(view, calls)
         calls = [call for call in calls if call.request_id is None or call.request_id not in accepted]
@@ -150,21 +150,21 @@ class CommitBatches:
         # Rewards that are there: of advices no longer pending, and our own after a commit of unclear outcome.
         asked = [call.id for call in calls if again or _is_settled(decisions.get(call.advice_id or ""))]
         rewards = await self._store.rewards.find(asked) if asked else {}
-        given: dict[str, Given] = {}
+        given: dict[str, ResolvedReward] = {}
         for call in calls:
             decision = decisions.get(call.advice_id or "")
             if call.advice_id is None:
                 if call.id in rewards:
                     call.answer(_answer(call, rewards[call.id], duplicate=False))
                 else:
-                    given[call.id] = Given(call, call.context or {}, call.action or {})
+                    given[call.id] = ResolvedReward(call, call.context or {}, call.action or {})
             elif not view.experiment.advice_id and decision is None:
                 call.fail(AdviceNotOffered())
             elif decision is None or decision.status == "logged":
                 call.fail(AdviceUnknown(call.advice_id))
             elif not _is_settled(decision):
                 remembered = call.advice_id in held
-                given[call.id] = Given(call, decision.context, decision.action, remembered)
+                given[call.id] = ResolvedReward(call, decision.context, decision.action, remembered)
             else:
                 _answer_settled(call, rewards.get(call.id))
         return given
@@ -174,7 +174,7 @@ class CommitBatches:
         asked = [each for each in ids if each not in known]
         found = known | await self._store.decisions.find(view.exp_id, asked) if asked else known
         if unknown := [each for each in asked if each not in found]:
-            found |= await self._store.decisions.find_surely(view.exp_id, unknown)
+            found |= await self._store.decisions.find_linearizable(view.exp_id, unknown)
         return found
 
     async def _requested(self, view: View, calls: list[RewardCall]) -> dict[str, Reward]:
@@ -193,7 +193,7 @@ class CommitBatches:
 
 
 @dataclass
-class Given:
+class ResolvedReward:
     """A reward call with the context and action it is about."""
 
     call: RewardCall
@@ -215,7 +215,7 @@ class Batch:
     logs: list[Document] = field(default_factory=list)
     answers: list[tuple[Call, object]] = field(default_factory=list)
 
-    def add_reward(self, call: RewardCall, given: Given, outcome: Done) -> None:
+    def add_reward(self, call: RewardCall, given: ResolvedReward, outcome: Done) -> None:
         """Accept one reward."""
         seq, date = self._step(call, outcome), datetime.now(UTC)
         reward = Reward(
@@ -308,7 +308,7 @@ class Batch:
         self.logs += [log_row(self.basis.exp_id, data, date, row) for data in outcome.logs]
 
 
-def _reward_items(given: dict[str, Given]) -> list[Item]:
+def _reward_items(given: dict[str, ResolvedReward]) -> list[Item]:
     return [
         Item(number, seed_of("setreward", each.call.id), each.context, each.action, each.call.reward)
         for number, each in enumerate(given.values())

@@ -19,13 +19,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from app.domain.experiment import Head
 from app.domain.theta import ThetaKey
-from app.engine.hints import Hints
+from app.engine.head_watcher import HeadWatcher
 from app.engine.limits import Limits
-from app.engine.view import Held, Ledger, Outbox, ThetaCache, View
+from app.engine.view import CachedTheta, CacheUsage, ThetaCache, View, WorkerUpdate
 from app.errors import KeyRefused
-from app.sandbox import replies
-from app.sandbox.channel import Worker, WorkerEnded, WorkerLost, WorkerTooSlow
-from app.sandbox.pool import Pool
+from app.sandbox.host import reply_validation
+from app.sandbox.host.channel import Worker, WorkerEnded, WorkerLost, WorkerTooSlow
+from app.sandbox.host.pool import Pool
 from app.sandbox.protocol import (
     Done,
     Entry,
@@ -34,11 +34,11 @@ from app.sandbox.protocol import (
     Missed,
     PutOff,
     RangeName,
-    Run,
+    RunScript,
     encode,
 )
 from app.storage.heads import LIVE
-from app.storage.store import Moment, Store
+from app.storage.store import Store, StoreSnapshot
 from app.storage.thetas import StoredTheta
 
 Outcome = Done | Failed | PutOff
@@ -57,11 +57,11 @@ now = time.monotonic
 _keys = itertools.count()
 
 
-class Moved(Exception):
+class StaleView(Exception):
     """The heads moved on while a batch was being run: it must be run again."""
 
 
-class Guilty(Exception):
+class BatchCrashed(Exception):
     """The worker was lost during a frame of several items: one of them did it, and they must be run singly."""
 
 
@@ -69,7 +69,13 @@ class Runtime:
     """The state of one experiment and the two things done with it: bring it up to date, run scripts on it."""
 
     def __init__(
-        self, exp_id: str, store: Store | Moment, pool: Pool, limits: Limits, ledger: Ledger, hints: Hints
+        self,
+        exp_id: str,
+        store: Store | StoreSnapshot,
+        pool: Pool,
+        limits: Limits,
+        ledger: CacheUsage,
+        hints: HeadWatcher,
     ) -> None:
         self.exp_id = exp_id
         self.view: View | None = None
@@ -78,7 +84,7 @@ class Runtime:
         self._pool = pool
         self._limits = limits
         self._hints = hints
-        self._outbox = Outbox()
+        self._outbox = WorkerUpdate()
         self._worker: Worker | None = None
         self._keeper: Worker | None = None
         self._key = next(_keys)
@@ -147,7 +153,7 @@ class Runtime:
             return latest is not None  # our own commit came in meanwhile and knows more
         for theta in news:
             if self.cache.concerns(theta.key):
-                self._hold(theta.key, Held(_encoded(theta), stored=True))
+                self._hold(theta.key, CachedTheta(_encoded(theta), stored=True))
         self.view = latest.moved(heads.values())
         return True
 
@@ -164,7 +170,7 @@ class Runtime:
     async def run(self, script: str, items: list[Item], *, keep: bool) -> dict[int, tuple[Outcome, View]]:
         """Run the script for each item; each outcome by the item's number, with the view it was run on.
 
-        With ``keep`` the items see each other's writes, and all are run on one view, or ``Moved`` is raised; the
+        With ``keep`` the items see each other's writes, and all are run on one view, or ``StaleView`` is raised; the
         writes then wait in the worker until ``committed``. Items that need thetas the worker does not hold are run
         again once it holds them, with the same seed, so that they draw the same.
         """
@@ -172,25 +178,25 @@ class Runtime:
             return await self._run(script, items, keep)
         except WorkerEnded as first:
             if len(items) > 1:
-                raise Guilty from first
+                raise BatchCrashed from first
             # Perhaps it was killed from outside: a call is given up only if its worker ends a second time.
             self._pool.distrust_spares()
             try:
                 return await self._run(script, items, keep)
             except WorkerEnded as error:
                 if self.view is None:
-                    raise Moved from error
+                    raise StaleView from error
                 return {items[0].number: (_harmful(script, items[0], error, self._limits.call_seconds), self.view)}
 
     async def _run(self, script: str, items: list[Item], keep: bool) -> dict[int, tuple[Outcome, View]]:
         view = self.view
         if view is None:
-            raise Moved
+            raise StaleView
         key = self._key
         results: dict[int, tuple[Outcome, View]] = {}
         async with self._pool.lease(key) as worker, self._telling:
             if self._key != key:
-                raise Moved
+                raise StaleView
             self._meet(worker)
             if keep:
                 self._keeper = worker
@@ -202,7 +208,7 @@ class Runtime:
                 at = self.view
                 if at is None or self._key != key or (keep and not view.agrees(at)):
                     worker.kill()  # it may serve a revision that is no longer
-                    raise Moved
+                    raise StaleView
                 for outcome in await self._ask(worker, script, todo, keep, at):
                     if isinstance(outcome, Missed):
                         missed.append(outcome)
@@ -222,7 +228,7 @@ class Runtime:
         if self.cache.size > self._limits.theta_cache_bytes:
             self.cache.clear()
             # What was about to be sent is no longer held either: nobody would tell the worker when it changes.
-            self._outbox = Outbox(settle=self._outbox.settle, clear=True, programs=self._outbox.programs)
+            self._outbox = WorkerUpdate(settle=self._outbox.settle, clear=True, programs=self._outbox.programs)
         return results
 
     def _meet(self, worker: Worker) -> None:
@@ -231,14 +237,14 @@ class Runtime:
             return
         assert self.view is not None
         self._worker = worker
-        self._outbox = Outbox(programs={e: experiment.scripts for e, experiment in self.view.experiments.items()})
+        self._outbox = WorkerUpdate(programs={e: experiment.scripts for e, experiment in self.view.experiments.items()})
 
     async def _ask(
         self, worker: Worker, script: str, items: list[Item], keep: bool, view: View
     ) -> list[Outcome | Missed]:
-        out, self._outbox = self._outbox, Outbox()
+        out, self._outbox = self._outbox, WorkerUpdate()
         seconds = self._limits.call_seconds
-        frame = Run(
+        frame = RunScript(
             exp_id=self.exp_id,
             script=script,
             items=items,
@@ -253,11 +259,11 @@ class Runtime:
         )
         allowed = seconds * (1 if len(items) == 1 else 2) + _GRACE_SECONDS
         try:
-            return await replies.read(await worker.request(encode(frame), allowed), items, view.heads)
-        except (WorkerLost, replies.Forged) as error:
+            return await reply_validation.read(await worker.request(encode(frame), allowed), items, view.heads)
+        except (WorkerLost, reply_validation.Forged) as error:
             worker.kill()
             if len(items) > 1:
-                raise Guilty from error
+                raise BatchCrashed from error
             if isinstance(error, WorkerEnded):
                 raise
             return [_harmful(script, items[0], error, seconds)]
@@ -270,7 +276,7 @@ class Runtime:
             # sent may hold what was so before: then the writes are sent.
             waiting = self._keeper is self._worker and self._worker is not None and self._worker.alive
             for key, theta in writes.items():
-                self.cache.put(key, Held(theta, stored=True))
+                self.cache.put(key, CachedTheta(theta, stored=True))
                 if waiting:
                     self._outbox.thetas.pop(key, None)
                 else:
@@ -286,7 +292,7 @@ class Runtime:
     # Thetas that are missing ---------------------------------------------------------------------------------------
 
     async def know(self, keys: Iterable[ThetaKey]) -> None:
-        """Make sure that the cache knows whether each key has a document; ``Moved`` if that moved the view.
+        """Make sure that the cache knows whether each key has a document; ``StaleView`` if that moved the view.
 
         Of a key that is missing in a range known whole that isn't known: it may have been deleted.
         """
@@ -296,7 +302,7 @@ class Runtime:
             async with self._telling:
                 await self._fetch_keys(unknown)
         if view is None or not view.agrees(self.view):
-            raise Moved
+            raise StaleView
 
     async def _bring(self, missed: list[Missed], round_: int) -> None:
         """Get what the items missed and put it in the outbox, from the cache or the database."""
@@ -324,7 +330,7 @@ class Runtime:
         experiment = await self._store.experiments.find(exp_id)
         head = (await self._store.heads.find([exp_id])).get(exp_id)
         if self.view is None or self._key != generation:
-            raise Moved
+            raise StaleView
         ours = experiment is not None and experiment.owner == self.view.experiment.owner
         if experiment is None or head is None or head.state != LIVE or not ours:
             self._outbox.programs[exp_id] = None
@@ -340,7 +346,7 @@ class Runtime:
         there = {theta.key for theta in found}
         for key in keys:
             if key not in there:
-                self._hold(key, Held(None, stored=False))
+                self._hold(key, CachedTheta(None, stored=False))
         await self._take_in(view, found)
 
     async def _fetch_range(self, wanted: RangeName, limit: int) -> bool:
@@ -372,13 +378,13 @@ class Runtime:
     ) -> tuple[View, list[StoredTheta]]:
         """What the query finds while the view stays where it is: a view that moved meanwhile may know of more.
 
-        ``Moved`` if everything was dropped meanwhile: what is held and told from then on is another worker's.
+        ``StaleView`` if everything was dropped meanwhile: what is held and told from then on is another worker's.
         """
         generation = self._key
         while True:
             view = self.view
             if view is None or self._key != generation or not exp_ids <= view.heads.keys():
-                raise Moved
+                raise StaleView
             found = await query(view)
             if view.agrees(self.view) and self._key == generation:
                 return view, found
@@ -386,14 +392,14 @@ class Runtime:
     async def _take_in(self, view: View, found: list[StoredTheta]) -> None:
         """Hold what was read; if something is newer than the view, bring the view up to date as well."""
         for theta in found:
-            self._hold(theta.key, Held(_encoded(theta), stored=True))
+            self._hold(theta.key, CachedTheta(_encoded(theta), stored=True))
         if any(theta.seq > view.heads[theta.key.exp_id].seq for theta in found):
             generation = self._key
             await self.refresh()
             if self._key != generation:
-                raise Moved
+                raise StaleView
 
-    def _hold(self, key: ThetaKey, held: Held) -> None:
+    def _hold(self, key: ThetaKey, held: CachedTheta) -> None:
         self.cache.put(key, held)
         self._outbox.thetas[key] = held.theta
 

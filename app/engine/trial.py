@@ -20,15 +20,15 @@ import msgspec
 from app.domain.experiment import SCRIPTS
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey, joined
-from app.engine.hints import Hints
+from app.engine.head_watcher import HeadWatcher
 from app.engine.limits import Limits
 from app.engine.runtime import Runtime
-from app.engine.view import Held, Ledger, View
+from app.engine.view import CachedTheta, CacheUsage, View
 from app.errors import Overloaded
-from app.sandbox.pool import Pool
+from app.sandbox.host.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import time_limit
-from app.storage.store import Moment, Store
+from app.storage.store import Store, StoreSnapshot
 from app.storage.thetas import StoredTheta
 
 _AT_ONCE = 3  # so that trials never take all the workers, nor much memory
@@ -124,7 +124,7 @@ class Trials:
 
     async def _make(self, exp_id: str, trial: Trial) -> Tried:
         with time_limit(self._limits.timeout_seconds):
-            async with self._store.one_moment() as moment:
+            async with self._store.snapshot() as moment:
                 runtime = _Apart(exp_id, moment, self._pool, self._limits, trial)
                 try:
                     return await runtime.visit()
@@ -135,8 +135,8 @@ class Trials:
 class _Apart(Runtime):
     """A runtime that only one trial knows of."""
 
-    def __init__(self, exp_id: str, moment: Moment, pool: Pool, limits: Limits, trial: Trial) -> None:
-        super().__init__(exp_id, moment, pool, limits, Ledger(), Hints(None, 0))
+    def __init__(self, exp_id: str, moment: StoreSnapshot, pool: Pool, limits: Limits, trial: Trial) -> None:
+        super().__init__(exp_id, moment, pool, limits, CacheUsage(), HeadWatcher(None, 0))
         self._trial = trial
         self._first: Writes = {}
         self._written: Writes = {}
@@ -185,11 +185,11 @@ class _Apart(Runtime):
             held = self.cache.get(key)
             self._first.setdefault(key, held.theta if held else None)
             self._written[key] = theta
-            self._hold(key, Held(theta, stored=True))
+            self._hold(key, CachedTheta(theta, stored=True))
 
-    def _hold(self, key: ThetaKey, held: Held) -> None:
+    def _hold(self, key: ThetaKey, held: CachedTheta) -> None:
         """What was written stays, whatever is read from the database afterwards."""
-        super()._hold(key, Held(self._written[key], stored=True) if key in self._written else held)
+        super()._hold(key, CachedTheta(self._written[key], stored=True) if key in self._written else held)
 
     @property
     def _known(self) -> set[str]:

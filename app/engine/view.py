@@ -48,7 +48,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Held:
+class CachedTheta:
     """A theta as MessagePack, or None if there is none.
 
     ``stored`` says whether it has a document, if only a tombstone.
@@ -59,7 +59,7 @@ class Held:
 
 
 @dataclass
-class Ledger:
+class CacheUsage:
     """How many bytes of theta all experiments of the process hold together."""
 
     size: int = 0
@@ -68,13 +68,13 @@ class Ledger:
 class ThetaCache:
     """Thetas at the view's heads. A worker holds a part of this and never more."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.entries: dict[ThetaKey, Held] = {}
+    def __init__(self, ledger: CacheUsage) -> None:
+        self.entries: dict[ThetaKey, CachedTheta] = {}
         self.complete: set[RangeName] = set()
         self.size = 0
         self._ledger = ledger
 
-    def put(self, key: ThetaKey, held: Held) -> None:
+    def put(self, key: ThetaKey, held: CachedTheta) -> None:
         """Remember one theta."""
         self._grow(_size(key, held) - _size(key, self.entries.get(key)))
         self.entries[key] = held
@@ -89,11 +89,11 @@ class ThetaCache:
         self.size += change
         self._ledger.size += change
 
-    def get(self, key: ThetaKey) -> Held | None:
+    def get(self, key: ThetaKey) -> CachedTheta | None:
         """What is known of one theta; a key in a range known whole that is not there has none, or one deleted."""
         held = self.entries.get(key)
         if held is None and self.has_range((key.exp_id, key.name, key.key)):
-            return Held(None, stored=False)
+            return CachedTheta(None, stored=False)
         return held
 
     def has_range(self, wanted: RangeName) -> bool:
@@ -121,7 +121,7 @@ class ThetaCache:
         self.size = 0
 
 
-def _size(key: ThetaKey, held: Held | None) -> int:
+def _size(key: ThetaKey, held: CachedTheta | None) -> int:
     return 0 if held is None else _names_size(key) + len(held.theta or b"")
 
 
@@ -130,7 +130,7 @@ def _names_size(names: Iterable[str | None]) -> int:
 
 
 @dataclass
-class Outbox:
+class WorkerUpdate:
     """What the next frame must tell the worker before it runs anything."""
 
     settle: str = ""

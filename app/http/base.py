@@ -14,7 +14,7 @@ from app.domain.user import User
 from app.errors import ForeignOrigin, Overloaded
 from app.http.arguments import json_body
 from app.http.errors import RETRY_AFTER_SECONDS, body_of, log_failure, status_of
-from app.http.under_way import UnderWay
+from app.http.in_flight import InFlightRequests
 from app.services.accounts import SESSION_LIFETIME
 from app.services.services import Services
 
@@ -50,7 +50,7 @@ class Handler(RequestHandler):
 
     def prepare(self) -> Awaitable[None] | None:
         """Take no more calls once the server ends."""
-        under_way: UnderWay = self.settings["under_way"]
+        under_way: InFlightRequests = self.settings["under_way"]
         if under_way.closing:
             self.set_header("Connection", "close")
             raise Overloaded()

@@ -39,7 +39,7 @@ Line = Annotated[int, Meta(ge=0, le=10**6)]
 RangeName = tuple[str, str, str | None]  # experiment, name, key: all values of the key, or with None all keys
 
 
-class Message(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True):
+class WorkerMessage(msgspec.Struct, array_like=True, tag=True, forbid_unknown_fields=True):
     """The base of all messages."""
 
 
@@ -63,7 +63,7 @@ class Entry(msgspec.Struct, array_like=True):
     theta: bytes | None
 
 
-class Run(Message):
+class RunScript(WorkerMessage):
     """Run ``script`` of the experiment ``exp_id`` for each item.
 
     First ``settle`` says whether what the last kept frames wrote was committed (``promote``) or not (``drop``), then
@@ -84,14 +84,14 @@ class Run(Message):
     too_wide: list[RangeName] = []
 
 
-class Check(Message):
+class CheckScripts(WorkerMessage):
     """Compile the scripts and say what is wrong with them; with ``lint`` also what will go wrong when they run."""
 
     scripts: dict[str, str]
     lint: bool
 
 
-class Simulate(Message):
+class SimulateDraws(WorkerMessage):
     """Make the draws from number ``first`` on, seeded from ``seed`` and their numbers, on theta only this worker knows.
 
     What the worker holds is all there is: no theta is missed. A ``get_theta`` may return ``range_max`` of them. With
@@ -110,13 +110,13 @@ class Simulate(Message):
     thetas: list[Entry] = []
 
 
-class Collect(Message):
+class Collect(WorkerMessage):
     """Show the thetas that the draws have left, from the one with this number on."""
 
     first: int
 
 
-class Done(Message):
+class Done(WorkerMessage):
     """The script ran: what it filled, wrote and logged, and the experiments whose theta it read or wrote."""
 
     number: int
@@ -127,7 +127,7 @@ class Done(Message):
     touched: list[str]
 
 
-class Failed(Message):
+class Failed(WorkerMessage):
     """The script raised or ran too long; ``fatal`` asks for a new worker."""
 
     number: int
@@ -138,7 +138,7 @@ class Failed(Message):
     fatal: bool
 
 
-class Missed(Message):
+class Missed(WorkerMessage):
     """The script needs thetas or programs that the worker does not hold."""
 
     number: int
@@ -147,7 +147,7 @@ class Missed(Message):
     programs: Annotated[list[Name], Meta(max_length=WRITES)]
 
 
-class PutOff(Message):
+class PutOff(WorkerMessage):
     """The frame's time or space was used up before this item's turn; it was not run."""
 
     number: int
@@ -163,8 +163,8 @@ class Fault(msgspec.Struct):
     severity: Literal["error", "warning"] = "error"
 
 
-class Checked(Message):
-    """The answer to ``Check``."""
+class Checked(WorkerMessage):
+    """The answer to ``CheckScripts``."""
 
     faults: Annotated[list[Fault], Meta(max_length=FAULTS)]
 
@@ -190,8 +190,8 @@ class Point(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     pulls: Annotated[list[Count], Meta(max_length=ARMS)]
 
 
-class Simulated(Message):
-    """The answer to ``Simulate``: how many draws were made, and what came of them.
+class Simulated(WorkerMessage):
+    """The answer to ``SimulateDraws``: how many draws were made, and what came of them.
 
     Fewer than asked for may be made in one frame. If one failed, it is the one after those; if programs are missing, it
     was taken back and will be made again.
@@ -205,21 +205,21 @@ class Simulated(Message):
     failed: Failed | None
 
 
-class Collected(Message):
+class Collected(WorkerMessage):
     """The answer to ``Collect``: some thetas, and whether there are more."""
 
     thetas: list[msgspec.Raw]
     more: bool
 
 
-class Reply(Message):
-    """The answer to ``Run``: one outcome per item, each still as it travelled."""
+class Reply(WorkerMessage):
+    """The answer to ``RunScript``: one outcome per item, each still as it travelled."""
 
     outcomes: Annotated[list[msgspec.Raw], Meta(max_length=FRAME_ITEMS)]
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Run | Check | Simulate | Collect).decode
+decode_request = msgspec.msgpack.Decoder(RunScript | CheckScripts | SimulateDraws | Collect).decode
 decode_reply = msgspec.msgpack.Decoder(Reply | Checked | Simulated | Collected).decode
 
 

@@ -18,9 +18,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from app.sandbox import surroundings, worker
-from app.sandbox.confinement import Layers, confine_worker, confine_zygote
-from app.sandbox.imports import preload
+from app.sandbox.confinement import process_state
+from app.sandbox.confinement.layers import Layers, confine_worker, confine_zygote
+from app.sandbox.worker import main as worker
+from app.sandbox.worker.imports import preload
 
 
 class Orders(msgspec.Struct):
@@ -43,10 +44,10 @@ def main(control_fd: int, orders: Orders) -> NoReturn:
     gc.collect()
     os.nice(orders.niceness)
     layers = Layers(**orders.layers)
-    surroundings.keep_only(control_fd)
-    control = socket.socket(fileno=surroundings.CHANNEL_FD)
+    process_state.keep_only(control_fd)
+    control = socket.socket(fileno=process_state.CHANNEL_FD)
     try:
-        active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=surroundings.CHANNEL_FD)
+        active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=process_state.CHANNEL_FD)
     except OSError as error:
         _say(control, {"safe": False, "reason": str(error)})
         os._exit(1)

@@ -27,8 +27,8 @@ SESSION_LIFETIME = timedelta(days=30)
 _FAILURES = 10
 _WINDOW = timedelta(minutes=5)
 _NAME = re.compile(r"[\w.@+-]{1,64}")
-_SHORTEST = 8
-_LONGEST = 1_000
+_MIN_LENGTH = 8
+_MAX_LENGTH = 1_000
 _BCRYPT_BYTES = 72
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Accounts:
 
     async def _is_password(self, name: str, password: str) -> bool:
         stored = await self._store.users.password_hash(name) if "\0" not in name else None
-        if len(password) > _LONGEST:
+        if len(password) > _MAX_LENGTH:
             password = ""
         right = await self._in_thread(bcrypt.checkpw, _digestible(password), stored or self._nobody)
         return stored is not None and right
@@ -134,8 +134,8 @@ class Accounts:
 
 
 def _checked(password: str, parameter: str = "password") -> str:
-    if not _SHORTEST <= len(password) <= _LONGEST:
-        raise InvalidParameter(parameter, f"expected {_SHORTEST} to {_LONGEST} characters")
+    if not _MIN_LENGTH <= len(password) <= _MAX_LENGTH:
+        raise InvalidParameter(parameter, f"expected {_MIN_LENGTH} to {_MAX_LENGTH} characters")
     return password
 
 

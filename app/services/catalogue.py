@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from app.domain.experiment import SCRIPTS, Draft
+from app.domain.experiment import SCRIPTS, ExperimentSpec
 from app.domain.simulation import truth_of
 from app.errors import NotFound
 
@@ -16,7 +16,7 @@ _FOLDER = Path(__file__).resolve().parents[2] / "defaults"
 
 
 @dataclass(frozen=True)
-class Default:
+class Template:
     """A ready-made experiment under its pinned id; ``example`` is an action it may take, with a reward.
 
     ``expected_reward`` is the truth of its simulated world by arm, where that is one number for each.
@@ -32,9 +32,9 @@ class Default:
     expected_reward: dict[str, float]
     folder: Path
 
-    def draft(self, name: str) -> Draft:
+    def draft(self, name: str) -> ExperimentSpec:
         """The draft of an experiment like it."""
-        return Draft(name=name, **{**self.scripts, **self.options})
+        return ExperimentSpec(name=name, **{**self.scripts, **self.options})
 
 
 class Catalogue:
@@ -48,17 +48,17 @@ class Catalogue:
         found = [_read(path.parent) for path in sorted(folder.glob("*/experiment.yml"))]
         self._defaults = {default.id: default for default in sorted(found, key=lambda default: default.id)}
 
-    def all(self) -> list[Default]:
+    def all(self) -> list[Template]:
         """All of them, by id."""
         return list(self._defaults.values())
 
-    def find(self, id: str) -> Default:
+    def find(self, id: str) -> Template:
         """One of them; ``NotFound`` otherwise."""
         if id.isdecimal() and int(id) in self._defaults:
             return self._defaults[int(id)]
         raise NotFound(f"there is no ready-made experiment {id!r}")
 
-    def named(self, name: str) -> Default:
+    def named(self, name: str) -> Template:
         """One of them by its id, its folder's name or its title; ``NotFound`` otherwise."""
         for default in self._defaults.values():
             if name.casefold() in (str(default.id), default.folder.name, default.title.casefold()):
@@ -66,9 +66,9 @@ class Catalogue:
         raise NotFound(f"there is neither a folder nor a ready-made experiment {name!r}")
 
 
-def _read(folder: Path) -> Default:
+def _read(folder: Path) -> Template:
     about = yaml.safe_load((folder / "experiment.yml").read_text(encoding="utf-8"))
-    return Default(
+    return Template(
         id=about["id"],
         title=about["title"],
         summary=" ".join(about["summary"].split()),

@@ -7,9 +7,9 @@ import hmac
 import secrets
 from datetime import UTC, datetime
 
-from app.domain.experiment import SCRIPTS, Draft, Experiment, Listed
+from app.domain.experiment import SCRIPTS, Experiment, ExperimentListItem, ExperimentSpec
 from app.domain.user import User
-from app.engine.interface import AnyEngine, AnyPool
+from app.engine.api import EngineAPI, ScriptChecker
 from app.errors import InvalidParameter, InvalidScript, KeyRefused, NotFound, NotYours
 from app.sandbox.protocol import SCRIPT_LIMIT, Fault
 from app.storage.client import Document
@@ -19,12 +19,12 @@ from app.storage.store import Store
 class ExperimentService:
     """Every call is about one user's experiments: another's are as if they did not exist."""
 
-    def __init__(self, store: Store, engine: AnyEngine, pool: AnyPool) -> None:
+    def __init__(self, store: Store, engine: EngineAPI, pool: ScriptChecker) -> None:
         self._store = store
         self._engine = engine
         self._pool = pool
 
-    async def create(self, user: User, draft: Draft) -> Experiment:
+    async def create(self, user: User, draft: ExperimentSpec) -> Experiment:
         """Make an experiment; ``InvalidScript`` or ``NameTaken`` if that cannot be."""
         await self._require_sound(draft)
         experiment = Experiment(
@@ -41,7 +41,7 @@ class ExperimentService:
         """All of this user's, by name."""
         return await self._store.experiments.of_owner(user.name)
 
-    async def listed(self, user: User, search: str, *, skip: int, limit: int) -> tuple[list[Listed], int]:
+    async def listed(self, user: User, search: str, *, skip: int, limit: int) -> tuple[list[ExperimentListItem], int]:
         """Some of this user's whose names contain ``search``, by name, and how many there are of them."""
         return await self._store.experiments.listed(user.name, search, skip, limit)
 
@@ -53,21 +53,21 @@ class ExperimentService:
         return experiment
 
     async def replace(
-        self, user: User, exp_id: str, draft: Draft, note: str = "", expected: int | None = None
+        self, user: User, exp_id: str, draft: ExperimentSpec, note: str = "", expected: int | None = None
     ) -> Experiment:
         """Make the draft its next revision; theta stays. ``EditedMeanwhile`` if the present one is not ``expected``."""
         present = await self.find(user, exp_id)
         await self._require_sound(draft)
         wanted = Experiment(id=exp_id, key=present.key, owner=present.owner, created=present.created, **vars(draft))
         saved = await self._store.experiments.replace(wanted, user.name, note, expected)
-        await self._engine.changed(exp_id)
+        await self._engine.invalidate(exp_id)
         return saved
 
     async def delete(self, user: User, exp_id: str) -> None:
         """Fence it off and take it from the list."""
         await self.find(user, exp_id)
         await self._store.experiments.delete(exp_id)
-        await self._engine.changed(exp_id)
+        await self._engine.invalidate(exp_id)
 
     async def reset(self, user: User, exp_id: str, key: str, theta_key: str | None, theta_value: str | None) -> int:
         """Delete all thetas, or those of one key, or one; how many there were."""
@@ -80,7 +80,7 @@ class ExperimentService:
             raise InvalidParameter("theta_key", "is missing, as theta_value is given")
         else:
             deleted = await self._store.experiments.reset(exp_id, user.name)
-        await self._engine.changed(exp_id)
+        await self._engine.invalidate(exp_id)
         return deleted
 
     async def revisions(self, user: User, exp_id: str) -> list[Document]:
@@ -99,7 +99,7 @@ class ExperimentService:
     async def restore(self, user: User, exp_id: str, number: int) -> Experiment:
         """Make a revision current again, as a new one."""
         row = await self.revision(user, exp_id, number)
-        draft = Draft(**{field.name: row[field.name] for field in dataclasses.fields(Draft)})
+        draft = ExperimentSpec(**{field.name: row[field.name] for field in dataclasses.fields(ExperimentSpec)})
         return await self.replace(user, exp_id, draft, f"revision {number} restored")
 
     async def check(self, scripts: dict[str, str], *, lint: bool = True) -> list[Fault]:
@@ -111,7 +111,7 @@ class ExperimentService:
                 raise InvalidParameter(name, f"a script may have {SCRIPT_LIMIT >> 10} KiB")
         return await self._pool.check(scripts, lint=lint) if scripts else []
 
-    async def _require_sound(self, draft: Draft) -> None:
+    async def _require_sound(self, draft: ExperimentSpec) -> None:
         written = {name: source for name, source in draft.scripts.items() if source}
         faults = await self.check(written, lint=False)
         if faults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.config import Config
-from app.engine.interface import AnyEngine, AnyPool
+from app.engine.api import EngineAPI, ScriptChecker
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
@@ -21,8 +21,8 @@ class Services:
 
     config: Config
     store: Store
-    engine: AnyEngine
-    pool: AnyPool
+    engine: EngineAPI
+    pool: ScriptChecker
     accounts: Accounts
     experiments: ExperimentService
     statistics: Statistics

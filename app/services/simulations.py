@@ -18,18 +18,25 @@ from typing import Any
 
 import msgspec
 
+from app.analysis.summary import TOTAL, Result, arms_table, regrets, series, spread_of
 from app.domain.experiment import Experiment, Head
 from app.domain.ids import new_id
-from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan, missing_script
+from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan, missing_script
 from app.domain.theta import ThetaKey
-from app.engine.cluster import Cluster, Part
-from app.engine.interface import AnyEngine
+from app.engine.api import EngineAPI
 from app.engine.limits import Limits
-from app.engine.simulation import THETA_BYTES, Member, Simulation, Simulators, Task, shown_theta
-from app.engine.summary import TOTAL, Result, arms_table, regrets, series, spread_of
 from app.errors import InvalidParameter, NotFound, Overloaded, StoreUnavailable, ThetaloopError
 from app.sandbox.protocol import Entry, encode
 from app.services.statistics import as_theta
+from app.simulation.dask import Cluster, RepetitionProgress
+from app.simulation.runner import (
+    THETA_BYTES,
+    RunningSimulation,
+    SimulatedExperiment,
+    SimulationTask,
+    Simulators,
+    shown_theta,
+)
 from app.storage.client import Document
 from app.storage.store import Store
 from app.storage.thetas import StoredTheta
@@ -37,8 +44,8 @@ from app.storage.thetas import StoredTheta
 _CHUNK_ROWS = 2_000
 _CHUNK_BYTES = 4 * 2**20
 _COLUMNS = ("context", "action", "reward", "theta")
-_MOST_IN_ALL = 100_000_000
-_MOST_BEHIND = 200
+_MAX_IN_ALL = 100_000_000
+_MAX_BEHIND = 200
 _LISTED = 200
 _BEAT_SECONDS = 0.5
 _SUMMED_BEATS = 10
@@ -47,7 +54,7 @@ _decode = msgspec.msgpack.Decoder().decode
 _log = logging.getLogger("thetaloop")
 
 
-class Owned:
+class OwnerExperiments:
     """The world of a simulation on this server: experiments of one owner, each with nothing learned or a live copy."""
 
     def __init__(self, store: Store, owner: str, current: bool) -> None:
@@ -56,12 +63,12 @@ class Owned:
         self._owner = owner
         self._current = current
 
-    async def find(self, exp_id: str) -> Member | None:
+    async def find(self, exp_id: str) -> SimulatedExperiment | None:
         """The experiment, if it is this owner's."""
         experiment = await self._store.experiments.find(exp_id)
         if experiment is None or experiment.owner != self._owner:
             return None
-        return Member(experiment.scripts, await self._copy(exp_id) if self._current else [])
+        return SimulatedExperiment(experiment.scripts, await self._copy(exp_id) if self._current else [])
 
     async def _copy(self, exp_id: str) -> list[Entry]:
         found = await self._store.thetas.copy(exp_id, THETA_BYTES)
@@ -72,14 +79,14 @@ class Owned:
 
 
 @dataclass
-class Run:
+class SimulationRun:
     """One simulation on its way: read its ``draws``, then ask the service to ``finish`` it."""
 
     id: str
     experiment: Experiment
     plan: Plan
-    simulation: Simulation
-    world: Owned
+    simulation: RunningSimulation
+    world: OwnerExperiments
     chunks: Chunks | None
 
     async def draws(self) -> AsyncIterator[list[list[dict[str, Any]]]]:
@@ -122,7 +129,7 @@ class SimulationService:
     """Every call is about an experiment that the caller has been found to own."""
 
     def __init__(
-        self, store: Store, engine: AnyEngine, simulators: Simulators, limits: Limits, cluster: Cluster | None = None
+        self, store: Store, engine: EngineAPI, simulators: Simulators, limits: Limits, cluster: Cluster | None = None
     ) -> None:
         self._store = store
         self._engine = engine
@@ -131,7 +138,7 @@ class SimulationService:
         self._cluster = cluster
         self._tasks: set[asyncio.Task[Any]] = set()
         self._behind: dict[str, asyncio.Task[None]] = {}
-        self._under_way: dict[str, dict[int, Simulation | Part]] = {}
+        self._under_way: dict[str, dict[int, RunningSimulation | RepetitionProgress]] = {}
         self._cancelled: set[str] = set()
         self._closing = False
 
@@ -146,7 +153,7 @@ class SimulationService:
     # While the caller waits ----------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def opened(self, experiment: Experiment, plan: Plan, *, rows: bool) -> AsyncIterator[Run]:
+    async def opened(self, experiment: Experiment, plan: Plan, *, rows: bool) -> AsyncIterator[SimulationRun]:
         """A run for a caller who waits; it is over when this is left. ``close`` cancels the task it is opened in."""
         self._require_possible(experiment, plan)
         task = asyncio.current_task()
@@ -158,7 +165,7 @@ class SimulationService:
         finally:
             self._tasks.discard(task)
 
-    async def finish(self, run: Run) -> dict[str, Any]:
+    async def finish(self, run: SimulationRun) -> dict[str, Any]:
         """The theta that the run has left; it is committed and the run is stored, if that is wanted."""
         thetas = await self._thetas(run)
         if run.plan.log_stats:
@@ -176,7 +183,7 @@ class SimulationService:
     async def start(self, experiment: Experiment, plan: Plan) -> str:
         """Begin a run; its id."""
         self._require_possible(experiment, plan)
-        if len(self._behind) >= _MOST_BEHIND:
+        if len(self._behind) >= _MAX_BEHIND:
             raise Overloaded()
         run_id = new_id()
         await self._store.simulations.insert(_described(experiment, plan, run_id) | {"status": "running", "done": 0})
@@ -227,7 +234,7 @@ class SimulationService:
 
     async def _work(self, experiment: Experiment, plan: Plan, run_id: str) -> None:
         """A run in the background from its beginning to its last word."""
-        simulations: dict[int, Simulation | Part] = {}
+        simulations: dict[int, RunningSimulation | RepetitionProgress] = {}
         self._under_way[run_id] = simulations
         beat = asyncio.create_task(self._show_life(run_id, plan, simulations))
         try:
@@ -251,14 +258,18 @@ class SimulationService:
             _log.warning("the end of simulation %s could not be stored", run_id)
 
     async def _repetitions(
-        self, experiment: Experiment, plan: Plan, run_id: str, simulations: dict[int, Simulation | Part]
+        self,
+        experiment: Experiment,
+        plan: Plan,
+        run_id: str,
+        simulations: dict[int, RunningSimulation | RepetitionProgress],
     ) -> None:
         """All of them, as many at once as there are processes for; the first failure is the run's."""
         if plan.repeat > 1 and self._cluster is not None:
-            parts = [Part() for _ in range(plan.repeat)]
+            parts = [RepetitionProgress() for _ in range(plan.repeat)]
             simulations.update(enumerate(parts))
             tasks = [self._task(experiment, plan, number) for number in range(plan.repeat)]
-            world = Owned(self._store, experiment.owner, plan.current)
+            world = OwnerExperiments(self._store, experiment.owner, plan.current)
             if await self._cluster.repetitions(run_id, tasks, world, parts):
                 return
 
@@ -277,7 +288,9 @@ class SimulationService:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _show_life(self, run_id: str, plan: Plan, simulations: dict[int, Simulation | Part]) -> None:
+    async def _show_life(
+        self, run_id: str, plan: Plan, simulations: dict[int, RunningSimulation | RepetitionProgress]
+    ) -> None:
         """Show how far the run is, and see whether it was cancelled at another server."""
         for beat in itertools.count(1):
             await asyncio.sleep(_BEAT_SECONDS)
@@ -301,20 +314,20 @@ class SimulationService:
         number: int = 0,
         rows: bool = False,
         background: bool = False,
-    ) -> AsyncIterator[Run]:
-        world = Owned(self._store, experiment.owner, plan.current)
+    ) -> AsyncIterator[SimulationRun]:
+        world = OwnerExperiments(self._store, experiment.owner, plan.current)
         task = self._task(experiment, plan, number, rows=rows or plan.log_stats)
         chunks = Chunks(self._store, experiment.id, run_id, "draws") if plan.log_stats else None
         try:
             async with self._simulators.worker(background=background) as worker:
-                yield Run(run_id, experiment, plan, Simulation(task, world, worker), world, chunks)
+                yield SimulationRun(run_id, experiment, plan, RunningSimulation(task, world, worker), world, chunks)
         except BaseException:
             if chunks is not None:
                 await self._store.simulations.drop_chunks(run_id)
             raise
 
-    def _task(self, experiment: Experiment, plan: Plan, number: int, *, rows: bool = False) -> Task:
-        return Task(
+    def _task(self, experiment: Experiment, plan: Plan, number: int, *, rows: bool = False) -> SimulationTask:
+        return SimulationTask(
             exp_id=experiment.id,
             n=plan.n,
             seed=plan.seed_of(number),
@@ -324,7 +337,7 @@ class SimulationService:
             points=plan.points,
         )
 
-    async def _thetas(self, run: Run, *, stored: bool = False) -> list[Entry]:
+    async def _thetas(self, run: SimulationRun, *, stored: bool = False) -> list[Entry]:
         """What the run has left, stored and committed where that is wanted."""
         thetas = await run.simulation.thetas()
         if run.chunks is not None:
@@ -338,7 +351,7 @@ class SimulationService:
             await self._commit(run, thetas)
         return thetas
 
-    async def _commit(self, run: Run, thetas: list[Entry]) -> None:
+    async def _commit(self, run: SimulationRun, thetas: list[Entry]) -> None:
         grouped: dict[str, list[StoredTheta]] = {run.experiment.id: []}
         for one in thetas:
             key = ThetaKey(one.exp_id, one.name, one.key, one.value)
@@ -346,16 +359,16 @@ class SimulationService:
         about = {"user": run.experiment.owner, "run": run.id, "n": run.plan.n, "seed": run.plan.seed}
         await self._store.simulations.commit(grouped, run.world.copied, about)
         for exp_id in grouped:
-            await self._engine.changed(exp_id)
+            await self._engine.invalidate(exp_id)
 
     def _require_possible(self, experiment: Experiment, plan: Plan) -> None:
         if self._closing:
             raise Overloaded()
-        if not 1 <= plan.n <= MOST_DRAWS:
-            raise InvalidParameter("N", f"expected a whole number from 1 to {MOST_DRAWS:,}")
-        if not 1 <= plan.repeat <= MOST_REPEATS or plan.n * plan.repeat > _MOST_IN_ALL:
+        if not 1 <= plan.n <= MAX_DRAWS:
+            raise InvalidParameter("N", f"expected a whole number from 1 to {MAX_DRAWS:,}")
+        if not 1 <= plan.repeat <= MAX_REPEATS or plan.n * plan.repeat > _MAX_IN_ALL:
             raise InvalidParameter(
-                "repeat", f"expected a whole number from 1 to {MOST_REPEATS:,}, and {_MOST_IN_ALL:,} draws in all"
+                "repeat", f"expected a whole number from 1 to {MAX_REPEATS:,}, and {_MAX_IN_ALL:,} draws in all"
             )
         if plan.repeat > 1 and (plan.commit or plan.log_stats):
             raise InvalidParameter("repeat", "commit and log_stats are about one run: leave repeat out with them")
@@ -385,11 +398,13 @@ def _expected(row: Document) -> dict[str, float]:
     return {one["arm"]: one["reward"] for one in row.get("expected", [])}
 
 
-def _done(simulations: Mapping[int, Simulation | Part]) -> int:
+def _done(simulations: Mapping[int, RunningSimulation | RepetitionProgress]) -> int:
     return sum(simulation.done for simulation in simulations.values())
 
 
-async def _summed(simulations: Mapping[int, Simulation | Part], expected: dict[str, float]) -> Document:
+async def _summed(
+    simulations: Mapping[int, RunningSimulation | RepetitionProgress], expected: dict[str, float]
+) -> Document:
     """Arms, series and regret so far; in a thread, as there may be a hundred thousand points with fifty arms each."""
     results = [Result(list(one.arms), list(one.points)) for _, one in sorted(simulations.items())]
     return await asyncio.to_thread(_in_columns, results, expected)

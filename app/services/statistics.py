@@ -17,7 +17,7 @@ from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS, Log
 from app.storage.store import Store
 
 _COUNT_SECONDS = 1.0
-_MOST_CACHED = 10_000
+_MAX_CACHED = 10_000
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Statistics:
         counted, count = self._counts.get(exp_id, (0.0, 0))
         if time.monotonic() - counted > _COUNT_SECONDS or not counted:
             count = await self._store.counters.actions(exp_id)
-            if len(self._counts) >= _MOST_CACHED:
+            if len(self._counts) >= _MAX_CACHED:
                 self._counts.clear()
             self._counts[exp_id] = (time.monotonic(), count)
         return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.user import User
-from app.engine.interface import AnyTrials
+from app.engine.api import TrialAPI
 from app.engine.trial import Failure, Trial, Tried
 from app.errors import KeyRefused, NotYours
 from app.services.experiments import ExperimentService
@@ -12,7 +12,7 @@ from app.services.experiments import ExperimentService
 class TrialService:
     """Every call is about one user's experiments, as in ``ExperimentService``."""
 
-    def __init__(self, experiments: ExperimentService, trials: AnyTrials) -> None:
+    def __init__(self, experiments: ExperimentService, trials: TrialAPI) -> None:
         self._experiments = experiments
         self._trials = trials
 

@@ -11,7 +11,7 @@ from app.domain.decision import Decision, Reward
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, time_limit
 from app.storage.decisions import Decisions
-from app.storage.gathering import Gathering, Portion, in_time
+from app.storage.group_commit import GroupCommit, PendingWrite, in_time
 from app.storage.heads import HeadMove, Heads
 from app.storage.requests import Requested, Requests
 from app.storage.rewards import Events, Logs, Rewards
@@ -70,7 +70,7 @@ class Commits:
 
     def __init__(self, database: Any, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._gathering = Gathering(self._write, _AT_ONCE, _ROWS)
+        self._gathering = GroupCommit(self._write, _AT_ONCE, _ROWS)
         self._apart_until = 0.0
         self._heads = Heads(database)
         self._decisions = Decisions(database)
@@ -85,7 +85,7 @@ class Commits:
         heads = {move.expected.exp_id for move in commit.moves}
         await self._gathering.add(commit, deadline, rows=commit.rows, size=commit.size, exclusive=heads)
 
-    async def _write(self, portions: list[Portion[Commit]]) -> None:
+    async def _write(self, portions: list[PendingWrite[Commit]]) -> None:
         portions = in_time(portions)
         if not portions:
             return
@@ -111,7 +111,7 @@ class Commits:
             for portion in portions:
                 portion.end()
 
-    async def _write_apart(self, portions: list[Portion[Commit]]) -> None:
+    async def _write_apart(self, portions: list[PendingWrite[Commit]]) -> None:
         await asyncio.gather(*(self._write([portion]) for portion in portions))
 
     async def _body(self, commit: Commit, session: Any) -> None:

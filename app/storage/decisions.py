@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain.decision import Decision
 from app.storage.client import Document, Storage
-from app.storage.elections import LINEARIZABLE, missing_nothing
+from app.storage.elections import LINEARIZABLE, complete_after_election
 from app.storage.inserts import Inserts
 from app.storage.transactions import Conflict
 
@@ -27,13 +27,13 @@ class Decisions(Storage):
         """Insert them as part of a transaction."""
         await self.db.decisions.insert_many([_document(decision) for decision in decisions], session=session)
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
         """The decisions of an experiment, by id."""
         found = self.db.decisions.find({"_id": {"$in": ids}, "exp_id": exp_id})
         return {document["_id"]: _decision(document) async for document in found}
 
-    async def find_surely(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
+    async def find_linearizable(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
         """The same, from a primary that has made sure that no other one was elected unnoticed.
 
         That costs as much as a commit: for answers that a caller takes as final.

@@ -43,7 +43,7 @@ class Elections:
         return election
 
 
-def missing_nothing(read: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def complete_after_election(read: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Let a method that only reads be answered by a primary that has caught up; it is repeated if that changes."""
 
     @functools.wraps(read)

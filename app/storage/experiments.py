@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.experiment import Experiment, Head, Listed
+from app.domain.experiment import Experiment, ExperimentListItem, Head
 from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Document, Storage
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 from app.storage.heads import DELETING, Heads
 from app.storage.thetas import THERE
 from app.storage.transactions import Transactions
@@ -25,7 +25,7 @@ class Experiments(Storage):
         self._heads = heads
         self._transactions = transactions
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, exp_id: str) -> Experiment | None:
         """The experiment as it is now."""
         document = await self.db.experiments.find_one({"_id": exp_id}, session=self.moment)
@@ -36,14 +36,14 @@ class Experiments(Storage):
         found = self.db.experiments.find({"owner": owner}).sort("name", 1)
         return [_experiment(document) async for document in found]
 
-    async def listed(self, owner: str, search: str, skip: int, limit: int) -> tuple[list[Listed], int]:
+    async def listed(self, owner: str, search: str, skip: int, limit: int) -> tuple[list[ExperimentListItem], int]:
         """Some of a user's experiments whose names contain ``search``, by name, and how many there are of them."""
         wanted: Document = {"owner": owner}
         if search:
             wanted["name"] = {"$regex": re.escape(search), "$options": "i"}
         fields = {"name": 1, "created": 1, "has_policy": {"$ne": ["$get_action", ""]}}
         found = self.db.experiments.find(wanted, fields).sort("name", 1).skip(skip).limit(limit)
-        rows = [Listed(row["_id"], row["name"], row["created"], row["has_policy"]) async for row in found]
+        rows = [ExperimentListItem(row["_id"], row["name"], row["created"], row["has_policy"]) async for row in found]
         return rows, await self.db.experiments.count_documents(wanted)
 
     async def with_snapshots(self) -> list[str]:

@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 
 from app.domain.experiment import Head
 from app.storage.client import Document, Storage
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 from app.storage.transactions import Conflict
 
 LIVE = "live"
@@ -30,7 +30,7 @@ class HeadMove:
 class Heads(Storage):
     """Reads of heads, and the changes that take part in a transaction."""
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, exp_ids: list[str]) -> dict[str, Head]:
         """The heads that exist, by experiment."""
         found = self.db.heads.find({"_id": {"$in": exp_ids}}, session=self.moment)

@@ -9,12 +9,12 @@ from pymongo import errors
 
 from app.errors import OutcomeUnknown, StoreUnavailable
 from app.storage.client import Document, is_outage, only_duplicates, time_limit
-from app.storage.gathering import Gathering, Portion, in_time
+from app.storage.group_commit import GroupCommit, PendingWrite, in_time
 
 _AT_ONCE = 2  # with more, fewer rows gather for each
 _ROWS = 1_000
 _PAUSE = 0.01
-_LONGEST_PAUSE = 0.5
+_MAX_PAUSE = 0.5
 
 Rows = list[Document]
 
@@ -24,7 +24,7 @@ class Inserts:
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
-        self._gathering = Gathering(self._insert, _AT_ONCE, _ROWS)
+        self._gathering = GroupCommit(self._insert, _AT_ONCE, _ROWS)
 
     async def add(self, rows: Rows, deadline: float, size: int = 0) -> None:
         """Insert the rows, of about ``size`` bytes; an unclear outcome is repeated until ``deadline``.
@@ -33,7 +33,7 @@ class Inserts:
         """
         await self._gathering.add(rows, deadline, rows=len(rows), size=size)
 
-    async def _insert(self, portions: list[Portion[Rows]]) -> None:
+    async def _insert(self, portions: list[PendingWrite[Rows]]) -> None:
         pause = _PAUSE
         late: type[OutcomeUnknown | StoreUnavailable] = StoreUnavailable
         while portions := in_time(portions):
@@ -49,7 +49,7 @@ class Inserts:
                     for portion in portions:
                         portion.late = late
                     await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    pause = min(2 * pause, _MAX_PAUSE)
                     continue
                 if not (isinstance(error, errors.BulkWriteError) and only_duplicates(error)):
                     if len(portions) == 1:

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import ReplaceOne, errors
 
 from app.storage.client import Document, Storage, only_duplicates
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 
 _LIFETIME = timedelta(hours=24)
 
@@ -31,7 +31,7 @@ class Requests(Storage):
                 raise
         return rows | await self.find(exp_id, call, list(rows))
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, exp_id: str, call: str, request_ids: list[str]) -> dict[str, str]:
         """The rows of those request ids that are known."""
         ids = {_id(exp_id, call, request_id): request_id for request_id in request_ids}

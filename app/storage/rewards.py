@@ -6,7 +6,7 @@ from typing import Any
 
 from app.domain.decision import Reward
 from app.storage.client import Document, Storage
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 
 
 class Rewards(Storage):
@@ -16,7 +16,7 @@ class Rewards(Storage):
         """Insert them as part of a transaction."""
         await self.db.rewards.insert_many([_document(reward) for reward in rewards], session=session)
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, ids: list[str]) -> dict[str, Reward]:
         """The rewards that exist, by id; the reward of an advice has the advice's id."""
         found = self.db.rewards.find({"_id": {"$in": ids}})

@@ -13,8 +13,8 @@ from app.storage.commits import Commits
 from app.storage.counters import Counters
 from app.storage.decisions import Decisions
 from app.storage.experiments import Experiments
+from app.storage.head_stream import HeadChangeStream
 from app.storage.heads import Heads
-from app.storage.hints import HeadStream
 from app.storage.indexes import ensure_indexes
 from app.storage.leases import Leases
 from app.storage.orphans import Orphans
@@ -30,7 +30,7 @@ from app.storage.users import Failures, Sessions, Users
 
 
 @dataclass(frozen=True)
-class Moment:
+class StoreSnapshot:
     """What a runtime reads, as it was at one moment."""
 
     heads: Heads
@@ -41,7 +41,7 @@ class Moment:
 class Store(Storage):
     """The database as the rest of the server sees it."""
 
-    def __init__(self, database: Any, stream: HeadStream | None = None) -> None:
+    def __init__(self, database: Any, stream: HeadChangeStream | None = None) -> None:
         super().__init__(database)
         self.stream = stream
         transactions = Transactions(database.client)
@@ -66,10 +66,10 @@ class Store(Storage):
         self.settings = SharedSettings(database)
 
     @asynccontextmanager
-    async def one_moment(self) -> AsyncIterator[Moment]:
+    async def snapshot(self) -> AsyncIterator[StoreSnapshot]:
         """The moment of the first read: whatever is committed meanwhile, all later ones show the same."""
         async with self.db.client.start_session(snapshot=True) as session:
-            yield Moment(self.heads.at(session), self.experiments.at(session), self.thetas.at(session))
+            yield StoreSnapshot(self.heads.at(session), self.experiments.at(session), self.thetas.at(session))
 
     async def prepare(self) -> None:
         """Create what is missing."""

@@ -16,7 +16,7 @@ from app.domain.experiment import Head
 from app.domain.theta import ThetaKey, joined
 from app.errors import NotYours
 from app.storage.client import Document, Storage
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 from app.storage.heads import LIVE, head_of
 from app.storage.transactions import Conflict
 
@@ -47,13 +47,13 @@ class ThetaWrite:
 class Thetas(Storage):
     """Reads and writes of theta documents."""
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, keys: list[ThetaKey], epochs: dict[str, int]) -> list[StoredTheta]:
         """Those of the keys that have a document."""
         ids = [_id(key, epochs[key.exp_id]) for key in keys]
         return [_stored(document) async for document in self.db.theta.find({"_id": {"$in": ids}}, session=self.moment)]
 
-    @missing_nothing
+    @complete_after_election
     async def find_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
         """All thetas of a name, or of one key of it, but no tombstones; at most ``limit``."""
         wanted = {"exp_id": exp_id, "epoch": epoch, "name": name, "theta": THERE}
@@ -61,7 +61,7 @@ class Thetas(Storage):
             wanted["key"] = key
         return [_stored(document) async for document in self.db.theta.find(wanted, session=self.moment).limit(limit)]
 
-    @missing_nothing
+    @complete_after_election
     async def changed_since(self, exp_id: str, epoch: int, seq: int, limit: int) -> list[StoredTheta]:
         """What was written after ``seq``, tombstones included; at most ``limit``."""
         wanted = {"exp_id": exp_id, "epoch": epoch, "seq": {"$gt": seq}}

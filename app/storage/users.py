@@ -10,7 +10,7 @@ from pymongo import errors
 
 from app.domain.user import User
 from app.storage.client import UNDECODED, Document, Storage
-from app.storage.elections import missing_nothing
+from app.storage.elections import complete_after_election
 
 
 class Users(Storage):
@@ -26,7 +26,7 @@ class Users(Storage):
             return False
         return True
 
-    @missing_nothing
+    @complete_after_election
     async def find(self, name: str) -> User | None:
         """The account of that name."""
         document = await self.db.users.find_one({"_id": name})
@@ -64,7 +64,7 @@ class Sessions(Storage):
         row = {"_id": _hash(token), "user": user, "expires": datetime.now(UTC) + lifetime}
         await self.db.sessions.insert_one(row)
 
-    @missing_nothing
+    @complete_after_election
     async def user(self, token: str) -> str | None:
         """Whose the token is, while it lasts."""
         row = await self.db.sessions.find_one({"_id": _hash(token), "expires": {"$gt": datetime.now(UTC)}})

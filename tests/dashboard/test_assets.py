@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.dashboard.assets import Assets
-from app.dashboard.page import CONTENT_SECURITY_POLICY
+from app.dashboard.base import CONTENT_SECURITY_POLICY
 from tests.servers import Server
 
 # What issue and architecture promise; written again here, so that a slip in the code is seen.

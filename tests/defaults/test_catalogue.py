@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.domain.experiment import SCRIPTS
-from app.services.catalogue import Catalogue, Default
+from app.services.catalogue import Catalogue, Template
 from tests.defaults.world import ABOUT, World, arm_of, value_of
 from tests.servers import Researcher
 
@@ -58,7 +58,7 @@ def test_ids_and_titles_are_pinned(researcher: Researcher) -> None:
 
 
 @each_default
-def test_each_tells_what_it_is_and_how_its_world_works(default: Default) -> None:
+def test_each_tells_what_it_is_and_how_its_world_works(default: Template) -> None:
     about = ABOUT[default.id]
     order = [key.strip("[]") for key in KEYS.split()]
     assert list(about) == [key for key in order if key in about]
@@ -82,7 +82,7 @@ def test_each_tells_what_it_is_and_how_its_world_works(default: Default) -> None
 
 
 @each_default
-def test_the_scripts_of_each_are_short_and_without_mistakes(default: Default, researcher: Researcher) -> None:
+def test_the_scripts_of_each_are_short_and_without_mistakes(default: Template, researcher: Researcher) -> None:
     answer = researcher.http.post("/exp/check", json={"scripts": default.scripts})
     assert answer.json() == {"errors": []}
     assert all(default.scripts[script].strip() for script in SCRIPTS)
@@ -92,7 +92,7 @@ def test_the_scripts_of_each_are_short_and_without_mistakes(default: Default, re
 
 
 @each_default
-def test_the_simulated_world_of_each_keeps_to_the_truth_it_states(default: Default) -> None:
+def test_the_simulated_world_of_each_keeps_to_the_truth_it_states(default: Template) -> None:
     world = World(default)
     np.random.seed(default.id)
     random.seed(default.id)

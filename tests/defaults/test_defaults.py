@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.services.catalogue import Catalogue, Default
+from app.services.catalogue import Catalogue, Template
 from tests.defaults.world import World, arm_of
 from tests.servers import Experiment, Researcher
 
@@ -36,7 +36,7 @@ def titled(titles: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("default", chosen, ids=[default.title for default in chosen])
 
 
-def made(researcher: Researcher, default: Default) -> Experiment:
+def made(researcher: Researcher, default: Template) -> Experiment:
     """An experiment like this default, made as a client makes one."""
     body = researcher.http.get(f"/exp/defaults/{default.id}").json()
     np.random.seed(default.id)
@@ -105,7 +105,7 @@ def check_estimates(world: World, theta: dict[str, Any], arms: list[Any]) -> Non
 
 
 @titled({default.title for default in DEFAULTS} - INDIFFERENT.keys())
-def test_what_each_shows_becomes_the_best(researcher: Researcher, default: Default) -> None:
+def test_what_each_shows_becomes_the_best(researcher: Researcher, default: Template) -> None:
     experiment, world = made(researcher, default), World(default)
     visits = live(experiment, world, 2 * BLOCK)
     tolerance = NEAR.get(default.title, 0)
@@ -119,7 +119,7 @@ def test_what_each_shows_becomes_the_best(researcher: Researcher, default: Defau
 
 
 @titled(INDIFFERENT)
-def test_those_that_only_estimate_estimate_well(researcher: Researcher, default: Default) -> None:
+def test_those_that_only_estimate_estimate_well(researcher: Researcher, default: Template) -> None:
     experiment, world = made(researcher, default), World(default)
     visits = live(experiment, world, 4 * BLOCK)
     theta = experiment.theta(name=INDIFFERENT[default.title] or "_theta")
@@ -135,7 +135,7 @@ def test_those_that_only_estimate_estimate_well(researcher: Researcher, default:
 
 
 @titled({default.title for default in DEFAULTS if "No propensity: " not in default.summary})
-def test_the_inverse_propensities_of_each_weigh_one_on_average(researcher: Researcher, default: Default) -> None:
+def test_the_inverse_propensities_of_each_weigh_one_on_average(researcher: Researcher, default: Template) -> None:
     experiment, world = made(researcher, default), World(default)
     live(experiment, world, AT_ONCE)
     # From here on nothing is learnt: in each group an action has one propensity, and its count is binomial.

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from app.sandbox.script import MODULES
-from app.services.catalogue import Default
+from app.sandbox.worker.script import MODULES
+from app.services.catalogue import Template
 
 FOLDER = Path(__file__).parents[2] / "defaults"
 ABOUT: dict[int, dict[str, Any]] = {
@@ -22,7 +22,7 @@ ABOUT: dict[int, dict[str, Any]] = {
 class World:
     """Draws contexts and rewards from the global generators; ``theta`` is what ``self.get_theta()`` answers."""
 
-    def __init__(self, default: Default) -> None:
+    def __init__(self, default: Template) -> None:
         self.about = ABOUT[default.id]
         self.theta: dict[str, Any] = {}
         self.asks_for_theta = "get_theta" in default.scripts["get_context"] + default.scripts["get_reward"]

@@ -12,8 +12,8 @@ from typing import Any
 from app.domain.experiment import Experiment
 from app.engine.engine import Engine, LiveExperiment
 from app.engine.limits import Limits
-from app.sandbox.pool import Pool
-from app.sandbox.sources import Zygote
+from app.sandbox.host.pool import Pool
+from app.sandbox.host.zygote_client import Zygote
 from app.storage.client import connect
 from app.storage.store import Store
 
@@ -51,4 +51,4 @@ async def live(store: Store, running: Engine, **properties: Any) -> LiveExperime
     name = secrets.token_hex(6)
     made = Experiment(id=name, name=name, key="k", owner="o", created=datetime.now(UTC), **properties)
     await store.experiments.insert(made)
-    return await running.find(made.id)
+    return await running.get(made.id)

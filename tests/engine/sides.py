@@ -1,6 +1,6 @@
 """Two servers' engines over one database, each behind a proxy, and the things that a program may do with them.
 
-The engines run in this process, put together as ``app.server`` does it, with the real storage, mongod and sandbox.
+The engines run in this process, put together as ``app.server.assemble`` does it: real storage, mongod and sandbox.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from app.domain.experiment import Draft, Experiment
+from app.domain.experiment import Experiment, ExperimentSpec
 from app.domain.user import User
 from app.engine.engine import Engine
 from app.engine.limits import Limits
 from app.errors import ThetaloopError
-from app.jobs.jobs import Jobs
+from app.jobs.runner import Jobs
 from app.jobs.times import Times
-from app.sandbox.pool import Pool
-from app.sandbox.sources import Zygote
+from app.sandbox.host.pool import Pool
+from app.sandbox.host.zygote_client import Zygote
 from app.services.experiments import ExperimentService
 from app.storage.client import connect
 from app.storage.store import Store
@@ -267,10 +267,10 @@ class World:
         return Experiment(id=exp_id, key="k", owner=OWNER, created=made, **vars(self.draft(exp_id, inner, 1)))
 
     @staticmethod
-    def draft(name: str, inner: str | None, flavour: int) -> Draft:
+    def draft(name: str, inner: str | None, flavour: int) -> ExperimentSpec:
         """An experiment of that flavour."""
         first = _FLAVOURED.format(flavour=flavour, inner=inner)
-        return Draft(
+        return ExperimentSpec(
             name=name,
             get_action=first + GET_ACTION,
             set_reward=first + SET_REWARD,
@@ -347,10 +347,10 @@ class World:
         op, side = outcome.op, self.sides[outcome.op.side]
         try:
             if isinstance(op, Act):
-                live = await side.engine.find(outcome.exp_id)
+                live = await side.engine.get(outcome.exp_id)
                 outcome.answer = await live.get_action(outcome.context, request_id=outcome.request)
             elif isinstance(op, Reward):
-                live = await side.engine.find(outcome.exp_id)
+                live = await side.engine.get(outcome.exp_id)
                 about: dict[str, Any] = {"context": outcome.context, "action": {}}
                 if outcome.row is not None:
                     about = {"advice_id": outcome.row}

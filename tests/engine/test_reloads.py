@@ -24,7 +24,7 @@ SLOW = COUNTING | {"get_action": "import time\ntime.sleep(0.2)\nself.get_theta('
 
 
 async def reward(running: Engine, exp_id: str) -> None:
-    live = await running.find(exp_id)
+    live = await running.get(exp_id)
     await live.set_reward({}, context={}, action={"arm": "a"})
 
 
@@ -43,7 +43,7 @@ def with_two_engines(mongo: str, story: Callable[[Store, Engine, Engine, str], A
 def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo: str) -> None:
     async def story(store: Store, one: Engine, two: Engine, exp_id: str) -> None:
         await reward(one, exp_id)
-        live = await one.find(exp_id)
+        live = await one.get(exp_id)
         asked = asyncio.create_task(live.get_action({}))
         await asyncio.sleep(0.1)  # the script sleeps twice as long
         live.runtime.drop()
@@ -70,7 +70,7 @@ def test_an_edit_that_cannot_be_read_again_at_once_is_made_all_the_same(mongo: s
                 proxy.dark = True
                 proxy.cut()
                 with time_limit(0.2):
-                    await running.changed(one.runtime.exp_id)
+                    await running.invalidate(one.runtime.exp_id)
                 proxy.dark = False
                 assert (await one.get_action({})).action == {"arm": "edited"}
             await through.close()
@@ -88,7 +88,7 @@ def test_nobody_runs_on_a_theta_that_is_newer_than_what_its_row_will_say(mongo: 
     async def story(store: Store) -> None:
         async with engine(store, Limits(staleness_seconds=60)) as here, engine(store, Limits()) as there:
             mine = await live(store, here, **counting)
-            theirs = await there.find(mine.runtime.exp_id)
+            theirs = await there.get(mine.runtime.exp_id)
             await mine.get_action({})
             await theirs.set_reward({}, context={}, action={})
             refresh, refreshing, released = mine.runtime.refresh, asyncio.Event(), asyncio.Event()
@@ -118,7 +118,7 @@ def test_forgetting_at_any_moment_loses_no_reward(mongo: str) -> None:
         async def forget() -> None:
             for _ in range(30):
                 await asyncio.sleep(0.05)
-                (await one.find(exp_id)).runtime.drop()
+                (await one.get(exp_id)).runtime.drop()
 
         async with asyncio.timeout(60):
             await asyncio.gather(forget(), *(reward(running, exp_id) for running in [one, two] * 100))

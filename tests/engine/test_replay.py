@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.sandbox import replies
-from app.sandbox.pool import Pool
-from app.sandbox.protocol import Done, Item, Run, encode
-from app.sandbox.sources import Zygote
+from app.sandbox.host import reply_validation
+from app.sandbox.host.pool import Pool
+from app.sandbox.host.zygote_client import Zygote
+from app.sandbox.protocol import Done, Item, RunScript, encode
 from tests.load import hammer, path
 from tests.servers import Experiment, Server
 
@@ -90,9 +90,11 @@ async def replayed(experiment: Experiment, scripts: dict[str, str]) -> tuple[lis
                     Item(number, row["seed"], row["context"], row.get("action", {}), row.get("reward", {}))
                     for number, row in enumerate(rows)
                 ]
-                request = Run(experiment.id, script, items, SECONDS, keep, settle="promote", **first)
+                request = RunScript(experiment.id, script, items, SECONDS, keep, settle="promote", **first)
                 first.clear()
-                outcomes = await replies.read(await worker.request(encode(request), 60), items, {experiment.id})
+                outcomes = await reply_validation.read(
+                    await worker.request(encode(request), 60), items, {experiment.id}
+                )
                 assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
                 return outcomes
 

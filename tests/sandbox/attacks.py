@@ -201,7 +201,7 @@ frame = sys._getframe()
 while frame.f_code.co_name != 'serve':
     frame = frame.f_back
 number = frame.f_locals['number']
-protocol, worker = modules['app.sandbox.protocol'], modules['app.sandbox.worker']
+protocol, worker = modules['app.sandbox.protocol'], modules['app.sandbox.worker.main']
 pack, victim = protocol.encode, at['bystander']
 def answer(*outcomes, number=number):
     worker._write(protocol.framed(number, pack(['Reply', list(outcomes)])))

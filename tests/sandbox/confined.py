@@ -23,9 +23,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from app.sandbox.confinement import Layers, confine_worker, confine_zygote
-from app.sandbox.kernel import call, system_call
-from app.sandbox.surroundings import CHANNEL_FD
+from app.sandbox.confinement.kernel import call, system_call
+from app.sandbox.confinement.layers import Layers, confine_worker, confine_zygote
+from app.sandbox.confinement.process_state import CHANNEL_FD
 
 NOBODY = 65534
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
-from app.sandbox import replies
-from app.sandbox.channel import WorkerLost
-from app.sandbox.confinement import Layers
-from app.sandbox.pool import Pool
-from app.sandbox.protocol import Done, Failed, Item, Missed, PutOff, Run, encode
-from app.sandbox.sources import Source, Zygote
+from app.sandbox.confinement.layers import Layers
+from app.sandbox.host import reply_validation
+from app.sandbox.host.channel import WorkerLost
+from app.sandbox.host.pool import Pool
+from app.sandbox.host.zygote_client import Source, Zygote
+from app.sandbox.protocol import Done, Failed, Item, Missed, PutOff, RunScript, encode
 
 NOTHING = Layers(seccomp=False, landlock=False, namespaces=False, rlimits=False, privileges=False)
 MEMORY_MB = 512
@@ -37,7 +37,7 @@ def behind(layers: Layers, cpu_seconds: int = 3600) -> Zygote:
 def frame(source: str, *contexts: dict[str, Any], seconds: float = 60) -> tuple[bytes, list[Item]]:
     """What asks a worker to run a get_action, once for each context."""
     items = [Item(number, number, context, {}, {}) for number, context in enumerate(contexts or ({},))]
-    return encode(Run("e", "get_action", items, seconds, programs={"e": {"get_action": source}})), items
+    return encode(RunScript("e", "get_action", items, seconds, programs={"e": {"get_action": source}})), items
 
 
 async def run(
@@ -46,7 +46,7 @@ async def run(
     """What came of it; ``WorkerLost`` if the worker did not live to tell."""
     payload, items = frame(source, *contexts)
     async with pool.lease(key or object()) as worker:
-        return await replies.read(await worker.request(payload, deadline), items, {"e"})
+        return await reply_validation.read(await worker.request(payload, deadline), items, {"e"})
 
 
 async def won(pool: Pool, source: str, context: dict[str, Any], deadline: float = 60) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from app.sandbox.confinement import Layers
+from app.sandbox.confinement.layers import Layers
 
 HELPER = Path(__file__).with_name("confined.py")
 EVERYTHING = Layers()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.sandbox import replies
+from app.sandbox.host import reply_validation
 from app.sandbox.protocol import Done, Entry, Failed, Item, Missed, PutOff, encode
 from tests.sandbox.attacks import CHANNEL, forgery, scripts
 from tests.sandbox.surroundings import MARK, Surroundings, assert_clean
@@ -93,8 +93,8 @@ HONEST = [
 ]
 
 
-def read(payload: bytes) -> list[replies.Outcome | Missed]:
-    return asyncio.run(replies.read(payload, ITEMS, {"e"}))
+def read(payload: bytes) -> list[reply_validation.Outcome | Missed]:
+    return asyncio.run(reply_validation.read(payload, ITEMS, {"e"}))
 
 
 def reply(*outcomes: Done | Failed | Missed | PutOff) -> bytes:
@@ -113,7 +113,7 @@ def test_an_answer_that_is_long_but_within_bounds_comes_through() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_answer_or_forged(payload: bytes) -> None:
-    with pytest.raises(replies.Forged):
+    with pytest.raises(reply_validation.Forged):
         read(payload)
 
 
@@ -125,6 +125,6 @@ def test_a_damaged_answer_is_an_answer_or_forged(data: st.DataObject) -> None:
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     try:
         outcomes = read(bytes(payload))
-    except replies.Forged:
+    except reply_validation.Forged:
         return
     assert [outcome.number for outcome in outcomes] == [0, 1]

@@ -19,8 +19,7 @@ from typing import Any
 
 import pytest
 
-from app.sandbox import landlock
-from app.sandbox.confinement import Layers
+from app.sandbox.confinement.layers import Layers, landlock
 from tests.sandbox.attacks import FILES, NETWORK, NUMPY, PROCESSES, SIGNALS, scripts, system_call
 from tests.sandbox.direct import NOTHING, behind, pool, won
 from tests.sandbox.surroundings import NOBODY

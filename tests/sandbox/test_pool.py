@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.channel import Worker
-from app.sandbox.pool import Pool
-from app.sandbox.protocol import Done, Failed, Item, Run, encode
-from app.sandbox.replies import read
-from app.sandbox.sources import Zygote
+from app.sandbox.host.channel import Worker
+from app.sandbox.host.pool import Pool
+from app.sandbox.host.reply_validation import read
+from app.sandbox.host.zygote_client import Zygote
+from app.sandbox.protocol import Done, Failed, Item, RunScript, encode
 from tests.sandbox.attacks import forgery, scripts
 from tests.sandbox.direct import MEMORY_MB, pool, run
 from tests.servers import COUNTING, Server
@@ -169,7 +169,7 @@ async def test_a_caught_alarm_does_not_lengthen_the_time() -> None:
     tries = "try:\n    while True:\n        pass\nexcept BaseException:\n    self.action['x'] = 1"
     async with pool() as workers:
         items = [Item(0, 1, {}, {}, {})]
-        frame = Run("e", "get_action", items, 0.05, programs={"e": {"get_action": tries}})
+        frame = RunScript("e", "get_action", items, 0.05, programs={"e": {"get_action": tries}})
         async with workers.lease("a") as worker:
             outcome = (await read(await worker.request(encode(frame), SECONDS), items, {"e"}))[0]
         assert isinstance(outcome, Failed)

@@ -7,8 +7,18 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from app.sandbox import seccomp
-from app.sandbox.seccomp import AARCH64, ALLOW, ARCHITECTURES, BASE, FINAL, KILL, REFUSE, X86_64, Architecture
+from app.sandbox.confinement import seccomp
+from app.sandbox.confinement.seccomp import (
+    AARCH64,
+    ALLOW,
+    ARCHITECTURES,
+    BASE,
+    FINAL,
+    KILL,
+    REFUSE,
+    X86_64,
+    Architecture,
+)
 
 # The kernel's tables, written down a second time: from its headers, not from the module under test.
 FINAL_NUMBERS = {

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.kernel import system_call
-from app.sandbox.privileges import refuse_new_privileges
-from app.sandbox.seccomp import ALLOW, ARCHITECTURES
+from app.sandbox.confinement.kernel import system_call
+from app.sandbox.confinement.privileges import refuse_new_privileges
+from app.sandbox.confinement.seccomp import ALLOW, ARCHITECTURES
 from tests.servers import COUNTING, Server
 
 REFUSE = 0x00050000 | errno.ENOSYS

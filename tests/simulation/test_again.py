@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.domain.experiment import SCRIPTS
-from app.engine.simulation import Member, Simulation, Simulators, Task
-from app.sandbox.interpreter import SAME_BYTES
+from app.sandbox.host.interpreter import SAME_BYTES
+from app.sandbox.host.zygote_client import Zygote
 from app.sandbox.protocol import Entry, encode
-from app.sandbox.sources import Zygote
 from app.services.catalogue import Catalogue
+from app.simulation.runner import RunningSimulation, SimulatedExperiment, SimulationTask, Simulators
 from tests.servers import Experiment, Researcher
 from tests.simulation.test_simulate import BUTTONS, simulate
 
@@ -36,8 +36,8 @@ class Alone:
         self.scripts = scripts
         self.thetas = thetas
 
-    async def find(self, exp_id: str) -> Member | None:
-        return Member(self.scripts, self.thetas) if exp_id == "e" else None
+    async def find(self, exp_id: str) -> SimulatedExperiment | None:
+        return SimulatedExperiment(self.scripts, self.thetas) if exp_id == "e" else None
 
 
 async def drawn(
@@ -49,9 +49,9 @@ async def drawn(
     thetas: list[Entry] | None = None,
 ) -> list[Any]:
     """The draws with numbers from ``first`` up to ``n``: context, action, reward and theta."""
-    task = Task("e", n, seed, rows=True, call_seconds=5, range_max=10_000)
+    task = SimulationTask("e", n, seed, rows=True, call_seconds=5, range_max=10_000)
     async with simulators.worker() as worker:
-        simulation = Simulation(task, Alone(scripts, thetas or []), worker)
+        simulation = RunningSimulation(task, Alone(scripts, thetas or []), worker)
         simulation.done = first
         return [row async for rows in simulation.draws() for row in rows]
 

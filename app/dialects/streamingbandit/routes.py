@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit import accounts, core, evaluation, experiments, statistics, trials
+from app.dialects.streamingbandit.handlers import accounts, decisions, experiments, simulations, statistics, trials
 
 _ID = r"([0-9A-Za-z_-]{1,64})"
 
 ROUTES = [
-    (rf"/(?i:getaction)/{_ID}", core.GetAction),
-    (rf"/(?i:setreward)/{_ID}", core.SetReward),
-    (rf"/(?i:getaction)/{_ID}/(?i:batch)", core.GetActions),
-    (rf"/(?i:setreward)/{_ID}/(?i:batch)", core.SetRewards),
-    (r"/(?i:exp)", experiments.Experiments),
-    (r"/(?i:exp/check)", experiments.Check),
+    (rf"/(?i:getaction)/{_ID}", decisions.GetAction),
+    (rf"/(?i:setreward)/{_ID}", decisions.SetReward),
+    (rf"/(?i:getaction)/{_ID}/(?i:batch)", decisions.GetActions),
+    (rf"/(?i:setreward)/{_ID}/(?i:batch)", decisions.SetRewards),
+    (r"/(?i:exp)", experiments.ExperimentsHandler),
+    (r"/(?i:exp/check)", experiments.CheckHandler),
     (r"/(?i:exp/defaults)", experiments.Defaults),
     (rf"/(?i:exp/defaults)/{_ID}", experiments.OneDefault),
     (rf"/(?i:exp)/{_ID}", experiments.OneExperiment),
@@ -29,13 +29,13 @@ ROUTES = [
     (rf"/(?i:stats)/{_ID}/(?i:log)", statistics.ManualLog),
     (rf"/(?i:stats)/{_ID}/(?i:errors)", statistics.ErrorLog),
     (rf"/(?i:stats)/{_ID}/(?i:summary)", statistics.SummaryHandler),
-    (rf"/(?i:eval)/{_ID}/(?i:simulate)", evaluation.Simulate),
-    (rf"/(?i:eval)/{_ID}/(?i:simulations)", evaluation.Simulations),
-    (rf"/(?i:eval)/{_ID}/(?i:simulations)/{_ID}", evaluation.OneSimulation),
+    (rf"/(?i:eval)/{_ID}/(?i:simulate)", simulations.SimulateHandler),
+    (rf"/(?i:eval)/{_ID}/(?i:simulations)", simulations.SimulationsHandler),
+    (rf"/(?i:eval)/{_ID}/(?i:simulations)/{_ID}", simulations.OneSimulation),
     (r"/(?i:user)", accounts.UserHandler),
     (r"/(?i:login)", accounts.Login),
     (r"/(?i:logout)", accounts.Logout),
     (r"/(?i:logout/everywhere)", accounts.LogoutEverywhere),
-    (r"/(?i:users)", accounts.Users),
+    (r"/(?i:users)", accounts.UsersHandler),
     (r"/(?i:users)/([^/]{1,200})", accounts.OneUser),
 ]

@@ -9,18 +9,18 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from app.domain.experiment import SCRIPTS, Draft, Experiment
+from app.domain.experiment import SCRIPTS, Experiment, ExperimentSpec
 from app.domain.ids import seed_of
-from app.domain.simulation import MOST_DRAWS, MOST_REPEATS, Plan
+from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan
 from app.engine.calls import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
 from app.http.arguments import json_object
-from app.services.catalogue import Default
+from app.services.catalogue import Template
 from app.services.statistics import Summary
 
 _TRUE = {"true", "y", "yes", "t", "1", "on"}
 _FALSE = {"false", "n", "no", "f", "0", "off", ""}
-_MOST_HOURS = 99_999
+_MAX_HOURS = 99_999
 
 EXPERIMENT = {
     "type": "object",
@@ -30,7 +30,7 @@ EXPERIMENT = {
         **{script: {"type": "string"} for script in SCRIPTS},
         "hourly_theta": {"type": "boolean"},
         "advice_id": {"type": "boolean"},
-        "delta_hours": {"type": "number", "minimum": 0, "maximum": _MOST_HOURS},
+        "delta_hours": {"type": "number", "minimum": 0, "maximum": _MAX_HOURS},
         "default_reward": {"type": "object"},
         "note": {"type": "string", "maxLength": 1_000},
     },
@@ -42,14 +42,14 @@ _EXPECTED = {
     "note": "expected text of at most 1,000 characters",
     "hourly_theta": "expected true or false",
     "advice_id": "expected true or false",
-    "delta_hours": f"expected a number of hours from 0 to {_MOST_HOURS}",
+    "delta_hours": f"expected a number of hours from 0 to {_MAX_HOURS}",
     "default_reward": "expected an object, as JSON or as a Python dict",
     **dict.fromkeys(SCRIPTS, "expected text: a Python script"),
 }
 _validator = Draft202012Validator(EXPERIMENT)
 
 
-def draft_of(body: dict[str, Any]) -> tuple[Draft, str]:
+def draft_of(body: dict[str, Any]) -> tuple[ExperimentSpec, str]:
     """The experiment that a body describes, and the note on it; ``InvalidParameter`` names what is wrong."""
     known = {name: _natural(name, body[name]) for name in EXPERIMENT["properties"] if name in body}
     for error in sorted(_validator.iter_errors(known), key=lambda error: error.validator == "if"):
@@ -59,7 +59,7 @@ def draft_of(body: dict[str, Any]) -> tuple[Draft, str]:
     if "\0" in known["name"] or not known["name"].isprintable():
         raise InvalidParameter("name", "expected text without control characters")
     note = known.pop("note", "")
-    return Draft(**known), note
+    return ExperimentSpec(**known), note
 
 
 def _refusal(validator: str, message: str, path: list[str]) -> InvalidParameter:
@@ -122,7 +122,7 @@ def created_row(experiment: Experiment) -> dict[str, Any]:
     return {"id": experiment.id, "name": experiment.name, "key": experiment.key, "error": False}
 
 
-def default_row(default: Default) -> dict[str, Any]:
+def default_row(default: Template) -> dict[str, Any]:
     """A ready-made experiment."""
     return {
         "name": default.title,
@@ -211,7 +211,7 @@ def _shown(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
 
 RUN_COLUMNS = ("date", "run", "status", "done", "n", "seed", "repeat", "start", "commit", "log_stats", "revision")
 _REGRET = ("regret", "regret_low", "regret_high")
-_MOST_EXPECTED = 1_000
+_MAX_EXPECTED = 1_000
 _DRAW = ("context", "action", "reward", "theta")
 
 
@@ -220,7 +220,7 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     sized = {"n": given["N"] if "N" in given else given.get("n"), "repeat": given.get("repeat")}
     numbers: dict[str, Any] = {
         name: whole(name, value, 1, most)
-        for (name, value), most in zip(sized.items(), (MOST_DRAWS, MOST_REPEATS), strict=True)
+        for (name, value), most in zip(sized.items(), (MAX_DRAWS, MAX_REPEATS), strict=True)
         if value not in (None, "")
     }
     if given.get("seed") not in (None, ""):
@@ -249,10 +249,10 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
 
 def _expected(given: Any) -> dict[str, float]:
     """The expected reward of each arm, if they are told."""
-    sound = isinstance(given, dict) and len(given) <= _MOST_EXPECTED
+    sound = isinstance(given, dict) and len(given) <= _MAX_EXPECTED
     if given is not None and not (sound and all(type(value) in (int, float) for value in given.values())):
         raise InvalidParameter(
-            "expected", f"expected an object with a number for each arm, and at most {_MOST_EXPECTED:,} of them"
+            "expected", f"expected an object with a number for each arm, and at most {_MAX_EXPECTED:,} of them"
         )
     return {name: float(value) for name, value in (given or {}).items()}
 

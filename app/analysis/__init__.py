@@ -1,0 +1,1 @@
+"""What may be concluded from logs and simulations: pure functions, no I/O."""

@@ -1,0 +1,1 @@
+"""Handlers of StreamingBandit's API, one module per noun."""

@@ -1,0 +1,128 @@
+"""getaction and setreward, singly and in batches: the calls of web pages, with the experiment's key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from app.dialects.streamingbandit.wire import action_answer, reward_answer
+from app.engine.api import ExperimentAPI
+from app.errors import InvalidParameter
+from app.http.arguments import json_object, text
+from app.http.errors import body_of, log_failure, status_of
+from app.http.fast_handler import FastHandler
+
+_MAX_ITEMS = 1_000
+Parameters = Mapping[str, Any]
+OneCall = Callable[[ExperimentAPI, Parameters, int], Awaitable[dict[str, Any]]]
+
+
+class CoreHandler(FastHandler):
+    """A public call whose parameters are in the query string, or in a JSON object as the body."""
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters; the body's win, and a header may give the request id."""
+        given = self.query_parameters()
+        if "Idempotency-Key" in self.headers:
+            given.setdefault("request_id", self.headers["Idempotency-Key"])
+        return given | self.json_body() if self.method == "POST" else given
+
+    @property
+    def _size(self) -> int:
+        return len(self.body) + len(self.query)
+
+    async def admit(self, exp_id: str, given: Parameters) -> ExperimentAPI:
+        """The experiment, if the key is its."""
+        return await self.services.engine.authorize(exp_id, text("key", given.get("key")))
+
+    async def decide(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
+        """One getaction; ``share`` is how many calls share the request."""
+        context = json_object("context", given.get("context", {}))
+        answer = await live.get_action(context, request_id=_request_id(given), size=self._size // share)
+        return action_answer(answer, self.services.config["server.debug"])
+
+    async def learn(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
+        """One setreward: for an advice, or for a context and an action; ``share`` as for ``decide``."""
+        reward = json_object("reward", _required(given, "reward"))
+        if given.get("advice_id"):
+            about: dict[str, Any] = {"advice_id": text("advice_id", given["advice_id"], 128)}
+        else:
+            about = {
+                "context": json_object("context", given.get("context", {})),
+                "action": json_object("action", _required(given, "action", " (or advice_id)")),
+            }
+        answer = await live.set_reward(reward, request_id=_request_id(given), size=self._size // share, **about)
+        return reward_answer(answer, self.services.config["server.debug"])
+
+    async def each(
+        self, exp_id: str, call: Callable[[ExperimentAPI, Parameters, int], Awaitable[dict[str, Any]]]
+    ) -> None:
+        """Answer a batch: every item what the single call would answer, or its error."""
+        given = self.json_body()
+        live = await self.admit(exp_id, given)
+        items = given.get("items")
+        if not isinstance(items, list) or not 1 <= len(items) <= _MAX_ITEMS:
+            raise InvalidParameter("items", f"expected an array of 1 to {_MAX_ITEMS:,} objects")
+        calls = (call(live, _item(item), len(items)) for item in items)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        self.send({"items": [self._item_answer(answer) for answer in answers]})
+
+    def _item_answer(self, answer: dict[str, Any] | BaseException) -> dict[str, Any]:
+        if not isinstance(answer, BaseException):
+            return answer
+        log_failure(self.method, self.path, answer)
+        return body_of(answer, status_of(answer))
+
+
+class GetAction(CoreHandler):
+    """``/getaction/EXP_ID``."""
+
+    async def get(self, exp_id: str) -> None:
+        """Decide for a context."""
+        given = self.parameters()
+        self.send(await self.decide(await self.admit(exp_id, given), given))
+
+    post = get
+
+
+class SetReward(CoreHandler):
+    """``/setreward/EXP_ID``."""
+
+    async def get(self, exp_id: str) -> None:
+        """Take a reward."""
+        given = self.parameters()
+        self.send(await self.learn(await self.admit(exp_id, given), given))
+
+    post = get
+
+
+class GetActions(CoreHandler):
+    """``/getaction/EXP_ID/batch``."""
+
+    async def post(self, exp_id: str) -> None:
+        """Decide for many contexts."""
+        await self.each(exp_id, self.decide)
+
+
+class SetRewards(CoreHandler):
+    """``/setreward/EXP_ID/batch``."""
+
+    async def post(self, exp_id: str) -> None:
+        """Take many rewards."""
+        await self.each(exp_id, self.learn)
+
+
+def _item(item: Any) -> Parameters:
+    """An item as parameters; what is no object fails as that item's context would."""
+    return item if isinstance(item, dict) else {"context": item, "reward": item}
+
+
+def _request_id(given: Parameters) -> str | None:
+    return text("request_id", given["request_id"], 128) if given.get("request_id") is not None else None
+
+
+def _required(given: Parameters, name: str, hint: str = "") -> Any:
+    if given.get(name) in (None, ""):
+        raise InvalidParameter(name, f"is missing{hint}; expected a JSON object")
+    return given[name]

@@ -1,0 +1,1 @@
+"""The engine in another process: frames, its client and its server."""

@@ -1,0 +1,1 @@
+"""The kernel's confinement layers, one module each, and the order in which they are applied."""

@@ -1,0 +1,74 @@
+"""Workers without any wall, for systems that have none: ``sandbox.unsafe`` on a loopback address, and a loud warning.
+
+A script is kept from nothing here but from the server's own memory. It is for trying things out on a laptop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import subprocess
+from functools import partial
+from typing import Any, NoReturn
+
+from app.sandbox.host.channel import Worker
+from app.sandbox.host.interpreter import LIVE, Interpreter
+from app.sandbox.host.zygote_client import ROOT
+
+_log = logging.getLogger("thetaloop")
+_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from app.sandbox.host.unsafe import serve; serve(int(sys.argv[2]))"
+)
+
+
+class PlainProcesses:
+    """Each worker is an interpreter of its own that speaks the same protocol; ready in about half a second."""
+
+    def __init__(self, interpreter: Interpreter = LIVE) -> None:
+        self._interpreter = interpreter
+        self.active: dict[str, Any] = {"safe": False, "unsafe": True}
+
+    async def start(self) -> None:
+        """Say loudly what this means."""
+        _log.warning("SCRIPTS RUN WITHOUT ANY WALL (sandbox.unsafe): they may do whatever this account may do")
+
+    async def spawn(self) -> Worker:
+        """Start an interpreter."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.to_thread(_launch, theirs, self._interpreter)
+        worker = Worker(process.pid, partial(_end, process))
+        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
+        return worker
+
+    async def stop(self) -> None:
+        """Nothing to end: the pool ends its workers, and those it lost end when their channels close."""
+
+
+def _launch(channel: socket.socket, interpreter: Interpreter) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        interpreter.command(_BOOT, str(ROOT), str(channel.fileno())),
+        pass_fds=[channel.fileno()],
+        env=interpreter.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def serve(channel: int) -> NoReturn:
+    """The entry point of such an interpreter."""
+    from app.sandbox.confinement import process_state
+    from app.sandbox.worker import main
+    from app.sandbox.worker.imports import preload
+
+    process_state.keep_only(channel)
+    preload()
+    main.serve()

@@ -1,0 +1,94 @@
+"""What is wrong with scripts before they run: what does not compile, and with lint what would fail when it runs.
+
+It runs in a worker, as compiling can be an attack too. Lint looks for names that nobody defines, imports that will be
+refused and a ``get_action`` that never fills ``self.action``; it reports only what it is sure of, so whatever a script
+does with ``exec`` or ``globals`` goes by.
+"""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Iterator
+from typing import Literal
+
+from app.sandbox.protocol import FAULTS, CheckScripts, Fault
+from app.sandbox.worker.imports import SCRIPT_BUILTINS, offered, refusal
+from app.sandbox.worker.script import MODULES, OWN_NAMES
+
+_GIVEN = {*SCRIPT_BUILTINS, *MODULES, *OWN_NAMES, "__class__"}
+# Whoever uses one of these may define any name, and fill any dict.
+_ANYTHING = {"exec", "eval", "globals", "vars", "locals"}
+_MAX_LENGTH = 1_000
+_LAST_LINE = 10**6
+
+
+def faults(request: CheckScripts) -> list[Fault]:
+    """The faults of all scripts, in order; at most so many."""
+    found = [fault for name, source in request.scripts.items() for fault in _faults(name, source, request.lint)]
+    return found[:FAULTS]
+
+
+def _faults(name: str, source: str, lint: bool) -> list[Fault]:
+    try:
+        compile(source, name, "exec", dont_inherit=True)
+        return sorted(_findings(name, source), key=lambda fault: (fault.line, fault.column)) if lint else []
+    except SyntaxError as error:
+        return [_fault(name, error.lineno or 1, error.offset or 1, str(error.msg))]
+    except (ValueError, MemoryError, RecursionError, OverflowError) as error:
+        return [_fault(name, 1, 1, str(error) or "the script is too deeply nested to compile")]
+
+
+def _fault(name: str, line: int, column: int, message: str, severity: Literal["error", "warning"] = "error") -> Fault:
+    text = message.encode("utf-8", "replace").decode()[:_MAX_LENGTH]
+    return Fault(name, min(max(line, 1), _LAST_LINE), min(max(column, 1), _LAST_LINE), text, severity)
+
+
+def _findings(name: str, source: str) -> Iterator[Fault]:
+    tree = ast.parse(source)
+    unknown = _unknown(symtable.symtable(source, name, "exec"))
+    stars = any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in unknown and not stars:
+            yield _at(name, node, f"nothing here is called {node.id!r}")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (_at(name, node, refusal(module)) for module in _refused(node))
+    if name == "get_action" and tree.body and not _fills_action(tree):
+        yield _fault(name, 1, 1, "self.action is never filled, so every answer will be empty", "warning")
+
+
+def _at(name: str, node: ast.stmt | ast.expr, message: str) -> Fault:
+    return _fault(name, node.lineno, node.col_offset + 1, message)
+
+
+def _unknown(module: symtable.SymbolTable) -> set[str]:
+    """Names that some part of the script looks up in the module, and that no part of it ever binds."""
+    looked_up: set[str] = set()
+    known = set(_GIVEN)
+    tables = [module]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        for symbol in table.get_symbols():
+            if symbol.is_assigned() or symbol.is_imported() or symbol.is_parameter() or symbol.is_namespace():
+                known.add(symbol.get_name())
+            elif symbol.is_referenced():
+                looked_up.add(symbol.get_name())
+    return set() if looked_up & _ANYTHING else looked_up - known
+
+
+def _refused(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        module = "." * node.level + (node.module or "")
+        return [] if offered(node.module or "", node.level) else [module]
+    return [alias.name for alias in node.names if not offered(alias.name)]
+
+
+def _fills_action(tree: ast.AST) -> bool:
+    """Whether ``self.action`` is assigned to, or touched in any way that might fill it, or ``self`` given away."""
+    reads = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "action"}
+    return any(
+        isinstance(node, ast.Name) and node.id in {"self", *_ANYTHING}
+        for node in ast.walk(tree)
+        if id(node) not in reads
+    )

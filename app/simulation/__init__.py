@@ -1,0 +1,1 @@
+"""Runs of simulated experiments, for the command line and the service alike."""
