@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 # A client whose connection broke tries to get another one for so long: servers are killed and started again.
@@ -94,6 +96,52 @@ class Load:
             self._answers[number] = await client.get(self._paths[number])
             async with self._progress:
                 self._count += 1
+                self._progress.notify_all()
+        client.close()
+
+
+class SteadyLoad:
+    """Calls ``path(0)``, ``path(1)``, ... by some clients in a thread of their own, for as long as the block lasts.
+
+    What a test does within the block therefore happens under load however fast the machine is; ``answered`` waits for
+    progress, and ``answers`` holds every answer once the block is left.
+    """
+
+    def __init__(self, urls: Sequence[str], path: Callable[[int], str], clients: int = 32) -> None:
+        self.answers: list[Answer] = []
+        self._urls = urls
+        self._path = path
+        self._clients = clients
+        self._numbers = count()
+        self._stopping = False
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stopping = True
+        self._thread.join()
+
+    def answered(self, more: int) -> None:
+        """Wait until this many more calls have been answered."""
+        with self._progress:
+            until = len(self.answers) + more
+            assert self._progress.wait_for(lambda: len(self.answers) >= until, _PATIENCE_SECONDS)
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._clients):
+                group.create_task(self._client(self._urls[number % len(self._urls)]))
+
+    async def _client(self, url: str) -> None:
+        client = Client(url)
+        while not self._stopping:
+            answer = await client.get(self._path(next(self._numbers)))
+            with self._progress:
+                self.answers.append(answer)
                 self._progress.notify_all()
         client.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.load import Answer, hammer, path
-from tests.servers import COUNTING, Experiment, Researcher, Server
+from tests.load import SteadyLoad, path
+from tests.servers import COUNTING, Experiment, Server
 
-REWARDS = 1500
+# How many rewards come before and after the change, at least.
+SOME = 200
 # Counts in the theta of the revision that ran, so that the log can be held against it.
 EDITED = COUNTING["set_reward"].replace("'arm', arm", "'edited', arm")
 
@@ -23,38 +23,30 @@ def servers(start: Callable[..., Server]) -> list[Server]:
     return [start(), start()]
 
 
-def load(servers: list[Server], experiment: Experiment) -> tuple[threading.Thread, list[Answer]]:
-    """Rewards from 32 clients at both servers, under way; the answers, once the thread has ended."""
-    answers: list[Answer] = []
-    paths = [
-        path("setreward", experiment.id, experiment.key, context={}, action={"arm": "a"}, reward={"value": n})
-        for n in range(REWARDS)
-    ]
-    thread = threading.Thread(target=lambda: answers.extend(hammer([s.url for s in servers], paths, clients=32)))
-    thread.start()
-    return thread, answers
+def rewards(servers: list[Server], experiment: Experiment) -> SteadyLoad:
+    """Rewards from 32 clients at both servers, until the block is left."""
 
+    def one(number: int) -> str:
+        given = {"context": {}, "action": {"arm": "a"}, "reward": {"value": number}}
+        return path("setreward", experiment.id, experiment.key, **given)
 
-def begun(experiment: Experiment, researcher: Researcher) -> None:
-    """Wait until some of the load has been answered."""
-    while experiment.summary()["set_reward_calls"] < REWARDS // 20:
-        assert researcher.http.get("/health").status_code == 200
+    return SteadyLoad([server.url for server in servers], one)
 
 
 def test_an_edit_takes_effect_between_two_rewards(servers: list[Server], database: Database[dict[str, Any]]) -> None:
     with servers[0].researcher() as researcher:
         experiment = researcher.create("edited", **COUNTING)
-        thread, answers = load(servers, experiment)
-        begun(experiment, researcher)
-        edit = COUNTING | {"set_reward": EDITED, "name": "edited"}
-        assert researcher.http.put(f"/exp/{experiment.id}", json=edit).status_code == 200
-        thread.join()
-        assert Counter(answer.status for answer in answers) == {200: REWARDS}
+        with rewards(servers, experiment) as load:
+            load.answered(SOME)
+            edit = COUNTING | {"set_reward": EDITED, "name": "edited"}
+            assert researcher.http.put(f"/exp/{experiment.id}", json=edit).status_code == 200
+            load.answered(SOME)
+        assert {answer.status for answer in load.answers} == {200}
         rows = experiment.stats("rewardlog")
         revisions = [row["revision"] for row in reversed(rows)]
         assert revisions == sorted(revisions)
         counts = Counter(revisions)
-        assert len(rows) == REWARDS
+        assert len(rows) == len(load.answers)
         assert experiment.theta() == {"arm:a": {"n": counts[1]}, "edited:a": {"n": counts[2]}}
 
 
@@ -63,17 +55,18 @@ def test_a_reset_divides_the_rewards_into_those_before_and_after(
 ) -> None:
     with servers[0].researcher() as researcher:
         experiment = researcher.create(**COUNTING)
-        thread, answers = load(servers, experiment)
-        begun(experiment, researcher)
-        url = f"/exp/{experiment.id}/resetexperiment"
-        assert researcher.http.get(url, params={"key": experiment.key}).json() == {"status": "success", "deleted": 1}
-        thread.join()
-        assert Counter(answer.status for answer in answers) == {200: REWARDS}
+        with rewards(servers, experiment) as load:
+            load.answered(SOME)
+            url = f"/exp/{experiment.id}/resetexperiment"
+            reset_answer = researcher.http.get(url, params={"key": experiment.key})
+            assert reset_answer.json() == {"status": "success", "deleted": 1}
+            load.answered(SOME)
+        assert {answer.status for answer in load.answers} == {200}
         reset = database.events.find_one({"exp_id": experiment.id, "kind": "reset"})
         assert reset is not None
         rows = experiment.stats("rewardlog")
         after = sum(row["seq"] > reset["seq"] for row in rows)
-        assert len(rows) == REWARDS
+        assert len(rows) == len(load.answers)
         assert experiment.theta().get("arm:a", {"n": 0})["n"] == after
 
 
@@ -85,11 +78,11 @@ def test_a_delete_keeps_every_acknowledged_reward_in_the_archive(
     servers = [start(**settings), start(**settings)]
     with servers[0].researcher() as researcher:
         experiment = researcher.create(**COUNTING)
-        thread, answers = load(servers, experiment)
-        begun(experiment, researcher)
-        assert researcher.http.delete(f"/exp/{experiment.id}").status_code == 200
-        thread.join()
-    statuses = Counter(answer.status for answer in answers)
+        with rewards(servers, experiment) as load:
+            load.answered(SOME)
+            assert researcher.http.delete(f"/exp/{experiment.id}").status_code == 200
+            load.answered(SOME)
+    statuses = Counter(answer.status for answer in load.answers)
     assert set(statuses) == {200, 401}
     servers[0].wait_until(lambda: alone.heads.count_documents({"_id": experiment.id}) == 0)
     kept = [row["row"] for row in alone.archive.find({"exp_id": experiment.id})]
