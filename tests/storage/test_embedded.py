@@ -81,9 +81,14 @@ class Other:
         return self.answer()
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
-        self.process.wait(60)
+        # Again and again: an exception that a signal raises inside a destructor is dropped by Python.
+        for _ in range(60):
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+                break
+        assert self.process.poll() is not None
         for stream in (self.process.stdin, self.process.stdout):
             assert stream
             stream.close()
