@@ -189,3 +189,21 @@ def test_what_the_readme_and_the_contributors_guide_point_to_is_there() -> None:
         text = (ROOT / page).read_text()
         for target in re.findall(r"<([\w./]+)>`__", text) + re.findall(r"(?:tests|docs|app)/[\w/]+\.(?:py|rst)", text):
             assert (ROOT / target).exists(), (page, target)
+
+
+# Where things are ---------------------------------------------------------------------------------------------------
+
+
+def test_every_place_that_contributors_are_sent_to_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.rst").read_text()
+    table = text[text.index("Where do I put ...?") : text.index("Tests mirror")]
+    named = re.findall(r"``((?:app|policies|defaults|tests|docs|config)[\w/.]*)``", table)
+    assert len(table.splitlines()) > 15
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_room_is_described() -> None:
+    text = (DOCS / "architecture.rst").read_text()
+    rooms = {path.name for path in (ROOT / "app").iterdir() if (path / "__init__.py").exists()}
+    described = set(re.findall(r"^``(\w+)`` ", text[: text.index("The head")], re.M))
+    assert described - {"policies"} == rooms
