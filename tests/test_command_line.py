@@ -236,3 +236,7 @@ def test_the_data_folder_is_for_its_owner_only(start: Callable[..., Server], tmp
     assert server.stop() == 0
     server.run("user", "add", "ada", "--password-stdin", text=PASSWORD)  # and starts it if nobody runs it
     assert server.run("user", "list") == "ada\n"
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert Server(tmp_path, {}).run("--version").startswith("thetaloop 0.")

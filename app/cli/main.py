@@ -6,9 +6,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import uvloop
 from app.cli import check, serve, simulate, users
 from app.config import load
 from app.errors import ThetaloopError
+from app.observability.logging import configure
 
 _COMMANDS = (serve, check, simulate, users)
 
@@ -24,8 +25,7 @@ _COMMANDS = (serve, check, simulate, users)
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    configure()
     try:
         config = load(options.config, _overrides(options))
         done = options.command(config, options)
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--config", type=Path, metavar="FILE", help="settings (default: ./config.yml if present)")
     common.add_argument("--data-dir", metavar="DIR", help="data folder (setting data_dir)")
     parser = argparse.ArgumentParser(prog="thetaloop", description="A server for sequential experiments.")
+    parser.add_argument("--version", action="version", version=f"thetaloop {version('thetaloop')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(commands, common)

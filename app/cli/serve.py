@@ -14,6 +14,7 @@ from app.cli.arguments import between, port
 from app.config import Config
 from app.server import multiprocess
 from app.server.assemble import running_services
+from app.server.sockets import raise_descriptor_limit
 from app.server.web import listening
 
 
@@ -45,6 +46,7 @@ def _demo(config: Config, options: argparse.Namespace) -> None:
 
 def _run(config: Config, announce: multiprocess.Announce | None) -> None:
     """Serve until SIGTERM or SIGINT."""
+    raise_descriptor_limit()
     if config["server.processes"] > 1:
         multiprocess.serve(config, announce, _say)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from pathlib import Path
 
@@ -11,11 +12,24 @@ from tornado.netutil import bind_sockets
 from app.config import Config
 from app.errors import ConfigurationError
 
+# Connections that arrive faster than they are accepted wait here; with Tornado's 128 the others retry after a second.
+_BACKLOG = 1_024
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process and its children as many open files as the system lets them have.
+
+    A soft limit of 1,024, as systemd sets it, is used up by as many idle connections.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
 
 def bound_sockets(config: Config, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Sockets that listen on the configured address, one for each kind; ``shared`` ones may be there several times."""
     try:
-        return bind_sockets(port, config["server.address"], reuse_port=shared)
+        return bind_sockets(port, config["server.address"], backlog=_BACKLOG, reuse_port=shared)
     except OSError as error:
         where = f"{config['server.address']}:{port}"
         raise ConfigurationError(f"server.address, server.port: cannot listen on {where}: {error.strerror}") from error
