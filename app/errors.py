@@ -1,6 +1,7 @@
 """Everything that can go wrong in the domain, each error writing its own sentence from what it is given.
 
-Nothing here knows HTTP: ``app.http.errors`` decides which status each class answers with.
+Every error belongs to a family (``Invalid``, ``NotFound``, ``Unavailable``, ...). An API maps families, and single
+errors where it differs, to its statuses (``app.http.errors``). Sentences name no API: no path, no parameter of one.
 """
 
 from __future__ import annotations
@@ -17,18 +18,57 @@ class ThetaloopError(Exception):
         self.detail = detail
 
 
+# Families ----------------------------------------------------------------------------------------------------------
+
+
+class StartupError(ThetaloopError):
+    """The server cannot start, or a part of it cannot."""
+
+
+class Invalid(ThetaloopError):
+    """What the caller gave is malformed, out of its range or does not fit."""
+
+
+class Unauthenticated(ThetaloopError):
+    """The caller did not prove who they are."""
+
+
+class Refused(ThetaloopError):
+    """The caller is known, or need not be, but may not do this."""
+
+
+class NotFound(ThetaloopError):
+    """Something named in a call does not exist."""
+
+
+class StateConflict(ThetaloopError):
+    """The call does not fit the present state: repeating it unchanged is answered the same."""
+
+
+class TooManyRequests(ThetaloopError):
+    """The caller must slow down."""
+
+
+class ScriptError(ThetaloopError):
+    """A script of an experiment failed."""
+
+
+class Unavailable(ThetaloopError):
+    """The server, or something it depends on, cannot answer now; the call may be sent again."""
+
+
 # Starting up -------------------------------------------------------------------------------------------------------
 
 
-class ConfigurationError(ThetaloopError):
+class ConfigurationError(StartupError):
     """A setting is unknown, malformed or missing."""
 
 
-class MongodUnavailable(ThetaloopError):
+class MongodUnavailable(StartupError):
     """No private mongod can be started, adopted or reached."""
 
 
-class NotAReplicaSet(ThetaloopError):
+class NotAReplicaSet(StartupError):
     """The MongoDB that was configured cannot run transactions."""
 
     def __init__(self) -> None:
@@ -38,28 +78,28 @@ class NotAReplicaSet(ThetaloopError):
         )
 
 
-class SandboxUnavailable(ThetaloopError):
+class SandboxUnavailable(Unavailable):
     """The process that runs scripts cannot be started."""
 
 
-class CannotStart(ThetaloopError):
+class CannotStart(StartupError):
     """A process of the server ended while it started."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"the {name} process did not start; the log says why")
+        super().__init__(f"the {name} process did not start; see the server log")
 
 
 # What a caller gave ------------------------------------------------------------------------------------------------
 
 
-class InvalidParameter(ThetaloopError):
+class InvalidParameter(Invalid):
     """A parameter is missing or is not what the call takes."""
 
     def __init__(self, parameter: str, expected: str, **detail: Any) -> None:
         super().__init__(f"{parameter}: {expected}", parameter=parameter, **detail)
 
 
-class InvalidScript(ThetaloopError):
+class InvalidScript(Invalid):
     """A script does not compile; ``detail`` holds every fault with its script, line and column."""
 
     def __init__(self, faults: list[dict[str, Any]]) -> None:
@@ -67,14 +107,14 @@ class InvalidScript(ThetaloopError):
         super().__init__(f"{first['script']} line {first['line']}: {first['message']}", **first, errors=faults)
 
 
-class NameTaken(ThetaloopError):
+class NameTaken(StateConflict):
     """A name that must be unique is in use."""
 
     def __init__(self, parameter: str, name: str) -> None:
         super().__init__(f"{parameter}: {name!r} is already in use; choose another", parameter=parameter)
 
 
-class EditedMeanwhile(ThetaloopError):
+class EditedMeanwhile(StateConflict):
     """Somebody else saved an experiment since its editor read it."""
 
     def __init__(self, revision: int) -> None:
@@ -85,63 +125,73 @@ class EditedMeanwhile(ThetaloopError):
         )
 
 
-class NotFound(ThetaloopError):
-    """Something named in a path does not exist."""
-
-
 # Who is calling ----------------------------------------------------------------------------------------------------
 
 
-class KeyRefused(ThetaloopError):
+class KeyRefused(Unauthenticated):
     """The experiment is unknown or the key is not its key: one answer for both."""
 
     def __init__(self) -> None:
-        super().__init__("key: this is not the key of this experiment, or there is no such experiment")
+        super().__init__("this is not the key of this experiment, or there is no such experiment")
 
 
-class NotSignedIn(ThetaloopError):
+class NotSignedIn(Unauthenticated):
     """The call needs somebody to be signed in."""
 
     def __init__(self) -> None:
-        super().__init__("sign in first: POST /login with username and password")
+        super().__init__("nobody is signed in: sign in first")
 
 
-class NotYours(ThetaloopError):
+class NotYours(NotFound):
     """The experiment is another user's or does not exist: one answer for both."""
 
     def __init__(self, exp_id: str) -> None:
         super().__init__(f"you have no experiment {exp_id!r}")
 
 
-class ThetaNotThere(ThetaloopError):
+class ThetaNotThere(NotFound):
     """A theta that was to be deleted does not exist."""
 
     def __init__(self, key: str, value: str | None) -> None:
-        super().__init__(f"theta_key, theta_value: there is no theta {key if value is None else f'{key}:{value}'!r}")
+        super().__init__(f"there is no theta {key if value is None else f'{key}:{value}'!r}")
 
 
-class WrongPassword(ThetaloopError):
+class WrongPassword(Unauthenticated):
     """The user name is unknown or the password is wrong: one answer for both."""
 
     def __init__(self) -> None:
         super().__init__("username and password do not match")
 
 
-class AdminsOnly(ThetaloopError):
+class AdminsOnly(Refused):
     """Only an administrator may do this."""
 
     def __init__(self) -> None:
         super().__init__("only an administrator may do this")
 
 
-class TooManyFailures(ThetaloopError):
+class TokenRefused(Unauthenticated):
+    """A bearer token is missing, unknown, revoked or out of date: one answer for all."""
+
+    def __init__(self) -> None:
+        super().__init__("a valid bearer token is needed")
+
+
+class ScopeMissing(Refused):
+    """The caller is known but lacks the scope that the call needs."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this call needs the scope {scope!r}", scope=scope)
+
+
+class TooManyFailures(TooManyRequests):
     """Too many failed sign-ins for one name and address."""
 
     def __init__(self, minutes: int) -> None:
         super().__init__(f"too many failed attempts to sign in; try again in {minutes} minutes")
 
 
-class ForeignOrigin(ThetaloopError):
+class ForeignOrigin(Refused):
     """A browser sent the sign-in cookie from a page of another site."""
 
     def __init__(self, origin: str) -> None:
@@ -151,35 +201,35 @@ class ForeignOrigin(ThetaloopError):
 # Decisions and rewards ---------------------------------------------------------------------------------------------
 
 
-class AdviceNotOffered(ThetaloopError):
+class AdviceNotOffered(Invalid):
     """An advice id was sent to an experiment that gives none."""
 
     def __init__(self) -> None:
-        super().__init__("advice_id: this experiment gives no advice ids; send context and action instead")
+        super().__init__("this experiment gives no advice ids; send the context and the action of the decision instead")
 
 
-class AdviceUnknown(ThetaloopError):
+class AdviceUnknown(NotFound):
     """No decision has this advice id."""
 
     def __init__(self, advice_id: str) -> None:
-        super().__init__(f"advice_id: this experiment gave no advice {advice_id!r}")
+        super().__init__(f"this experiment gave no advice {advice_id!r}")
 
 
-class RewardRefused(ThetaloopError):
+class RewardRefused(StateConflict):
     """The decision, or the request id, already has another reward."""
 
     def __init__(self, parameter: str) -> None:
-        super().__init__(f"reward: another reward was already accepted for this {parameter}")
+        super().__init__(f"another reward was already accepted for this {parameter.replace('_', ' ')}")
 
 
-class AdviceExpired(ThetaloopError):
+class AdviceExpired(StateConflict):
     """The decision timed out and got its default reward."""
 
     def __init__(self, advice_id: str) -> None:
-        super().__init__(f"advice_id: the time to reward {advice_id!r} is over; its default reward was recorded")
+        super().__init__(f"the time to reward advice {advice_id!r} is over; its default reward was recorded")
 
 
-class ScriptFailed(ThetaloopError):
+class ScriptFailed(ScriptError):
     """A script raised, ran too long or gave back something that is not JSON."""
 
     def __init__(self, script: str, message: str, line: int | None = None, source: str | None = None) -> None:
@@ -190,7 +240,7 @@ class ScriptFailed(ThetaloopError):
         self.source = source
 
 
-class DrawFailed(ThetaloopError):
+class DrawFailed(ScriptError):
     """A script failed in a simulation, which is for its owner alone: so everything about it is told."""
 
     def __init__(self, draw: int, script: str | None, reason: str, line: int | None, source: str | None) -> None:
@@ -200,17 +250,17 @@ class DrawFailed(ThetaloopError):
         )
 
 
-class CannotCommit(ThetaloopError):
+class CannotCommit(StateConflict):
     """A simulated theta cannot take the place of the live one."""
 
     def __init__(self) -> None:
         super().__init__(
-            "commit: the experiment has learned or was changed since the simulation took its copy of theta, which "
+            "the experiment has learned or was changed since the simulation took its copy of theta, which "
             "committing would undo; simulate again, or start from an empty theta"
         )
 
 
-class ClusterUnavailable(ThetaloopError):
+class ClusterUnavailable(Unavailable):
     """The Dask cluster that should simulate does not."""
 
     def __init__(self, address: str, reason: str) -> None:
@@ -220,42 +270,42 @@ class ClusterUnavailable(ThetaloopError):
 # Load and outages --------------------------------------------------------------------------------------------------
 
 
-class Overloaded(ThetaloopError):
+class Overloaded(Unavailable):
     """More calls wait than the server lets wait."""
 
     def __init__(self) -> None:
         super().__init__("too many calls are waiting; try again in a moment")
 
 
-class StoreUnavailable(ThetaloopError):
+class StoreUnavailable(Unavailable):
     """MongoDB did not answer in time."""
 
     def __init__(self) -> None:
         super().__init__("the database does not answer; nothing of this call was kept, try again in a moment")
 
 
-class OutcomeUnknown(ThetaloopError):
+class OutcomeUnknown(Unavailable):
     """MongoDB went away while it was saving: the call may or may not have been kept."""
 
     def __init__(self) -> None:
         super().__init__(
             "the database went away while this call was being saved, so its outcome is unknown; send it again "
-            "(with the same advice_id or request_id it cannot count twice)"
+            "(with the same advice id or request id it cannot count twice)"
         )
 
 
-class EngineAway(ThetaloopError):
+class EngineAway(Unavailable):
     """The process that works on calls has ended and is being started again."""
 
     def __init__(self) -> None:
-        super().__init__("a part of the server is starting; nothing of this call was kept, try again in a moment")
+        super().__init__("the engine process is starting; nothing of this call was kept, try again in a moment")
 
 
-class EngineLost(ThetaloopError):
+class EngineLost(Unavailable):
     """The process that worked on the call ended before it answered: the call may or may not have been kept."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the part of the server that was working on this call ended, so its outcome is unknown; send it again "
-            "(with the same advice_id or request_id it cannot count twice)"
+            "the engine process ended while it worked on this call, so its outcome is unknown; send it again "
+            "(with the same advice id or request id it cannot count twice)"
         )

@@ -119,10 +119,6 @@ class PageHandler(Handler):
             return
         super().send_error(status_code, **kwargs)
 
-    def status_for(self, error: BaseException) -> int:
-        """As browsers know them: whoever is signed in gets no 401."""
-        return {NotYours: 404, AdminsOnly: 403}.get(type(error), super().status_for(error))
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A page that says what happened and what to do."""
         error = kwargs.get("exc_info", (None, None, None))[1]

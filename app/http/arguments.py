@@ -59,6 +59,24 @@ def text(parameter: str, value: Any, longest: int = 1_000) -> str:
     return value
 
 
+def whole(parameter: str, value: Any, least: int, most: int) -> int:
+    """Return the value as a whole number within bounds, both included; it may come as text or as ``3.0``.
+
+    >>> whole("limit", " 20 ", 1, 100)
+    20
+    """
+    number: Any = value
+    if isinstance(value, str):
+        digits = value.strip().removeprefix("-")
+        # Python refuses to read more than 4,300 digits; nothing here needs more than 19.
+        number = int(value) if digits.isdecimal() and digits.isascii() and len(digits) < 20 else None
+    elif isinstance(value, float) and value.is_integer():
+        number = int(value)
+    if type(number) is not int or not least <= number <= most:
+        raise InvalidParameter(parameter, f"expected a whole number from {least:,} to {most:,}")
+    return number
+
+
 def json_type(value: Any) -> str:
     """What JSON calls the type of a value.
 

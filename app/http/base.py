@@ -1,8 +1,8 @@
-"""What every handler builds on: who is signed in, who may call from where, errors; and JSON in and out for the APIs."""
+"""What every handler builds on: who calls, from which pages, errors; and JSON in and out for the APIs."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,56 +10,68 @@ import msgspec
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler
 
+from app.domain.experiment import Experiment
 from app.domain.user import User
 from app.errors import ForeignOrigin, Overloaded
 from app.http.arguments import json_body
-from app.http.errors import RETRY_AFTER_SECONDS, body_of, log_failure, status_of
+from app.http.auth import SESSION_COOKIE, Caller, signed_in
+from app.http.dialect import Dialect
+from app.http.errors import MethodNotAllowed, log_failure
 from app.http.in_flight import InFlightRequests
 from app.services.accounts import SESSION_LIFETIME
 from app.services.services import Services
 
-COOKIE = "user"
 _encode = msgspec.json.Encoder().encode
-# What a preflight is told.
-PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Idempotency-Key, If-Match",
-    "Access-Control-Max-Age": "600",
-}
 
 
 class Handler(RequestHandler):
-    """A handler of any kind: it is counted while it works, knows who is signed in, and answers our errors."""
+    """A handler of any kind: it knows who calls, and answers errors as its API does."""
 
     content_type = ""
 
-    def initialize(self, services: Services) -> None:
-        """Take what the handlers call."""
+    def initialize(self, services: Services, dialect: Dialect, route: str) -> None:
+        """Take what handlers call, the API of the URL, and the URL as metrics call it."""
         self.services = services
+        self.dialect = dialect
+        self._route = route
 
     def set_default_headers(self) -> None:
-        """Nobody may keep an answer, or guess that it is of another type."""
+        """Forbid caching, and guessing that an answer is of another type."""
         self.set_header("Content-Type", self.content_type)
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.clear_header("Server")
+        if self._in_flight.closing:
+            self.set_header("Connection", "close")
 
     def compute_etag(self) -> None:
-        """None: answers are not cached, so hashing them would be wasted."""
+        """Return None: answers are not cached, so hashing them would be wasted."""
         return None
 
     def prepare(self) -> Awaitable[None] | None:
-        """Take no more calls once the server ends."""
-        under_way: InFlightRequests = self.settings["under_way"]
-        if under_way.closing:
-            self.set_header("Connection", "close")
+        """Raise ``Overloaded`` once the server stops."""
+        if self._in_flight.closing:
             raise Overloaded()
-        under_way.begin(self)
         return None
 
     def on_finish(self) -> None:
-        """The answer is on its way."""
-        self.settings["under_way"].end(self)
+        """The answer was handed to the connection."""
+        self._end(self.get_status())
+
+    def _end(self, status: int | None) -> None:
+        self._in_flight.finish(self.request.connection, self.dialect.name, self._route, status)
+
+    @property
+    def _in_flight(self) -> InFlightRequests:
+        in_flight: InFlightRequests = self.settings["in_flight"]
+        return in_flight
+
+    # Who calls ------------------------------------------------------------------------------------------------------
+
+    @property
+    def request_headers(self) -> Mapping[str, str]:
+        """The headers of the request; names in any case."""
+        return self.request.headers
 
     @property
     def origin_allowed(self) -> bool:
@@ -73,51 +85,71 @@ class Handler(RequestHandler):
         foreign = origin is not None and _host_of(origin) != self.request.host
         return foreign or self.request.headers.get("Sec-Fetch-Site") == "cross-site"
 
+    async def caller(self, scope: str = "") -> Caller:
+        """Return who calls, as the API identifies callers.
+
+        Raises an ``Unauthenticated`` error for nobody, and ``ScopeMissing`` for a caller without the scope.
+        """
+        caller = await self.dialect.authentication.identify(self)
+        if scope:
+            caller.require(scope)
+        return caller
+
     async def require_user(self) -> User:
-        """Who is signed in; ``NotSignedIn`` if nobody is."""
-        return await self.services.accounts.signed_in(self.session_token)
+        """Return the account that is signed in; raise ``NotSignedIn`` if there is none."""
+        return signed_in(await self.caller())
+
+    async def owned(self, exp_id: str) -> Experiment:
+        """Return an experiment of whoever is signed in; raise ``NotYours`` for any other."""
+        return await self.services.experiments.find(await self.require_user(), exp_id)
 
     @property
     def session_token(self) -> str | None:
-        """The token in the signed cookie, if it is there and not forged."""
-        token = self.get_signed_cookie(COOKIE, max_age_days=SESSION_LIFETIME.days)
+        """The token in the signed cookie; None if it is missing or forged."""
+        token = self.get_signed_cookie(SESSION_COOKIE, max_age_days=SESSION_LIFETIME.days)
         return token.decode("ascii", "replace") if token else None
 
     def set_session(self, token: str) -> None:
-        """Send the cookie."""
+        """Send the cookie of a session."""
         secure = self.request.protocol == "https"
         self.set_signed_cookie(
-            COOKIE, token, expires_days=SESSION_LIFETIME.days, httponly=True, samesite="Lax", secure=secure
+            SESSION_COOKIE, token, expires_days=SESSION_LIFETIME.days, httponly=True, samesite="Lax", secure=secure
         )
 
+    def clear_session(self) -> None:
+        """Have the browser forget the cookie; the session itself goes on."""
+        self.clear_cookie(SESSION_COOKIE)
+
+    # Errors ---------------------------------------------------------------------------------------------------------
+
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer with the status that belongs to the error; break off an answer that has begun."""
+        """Answer with the status that belongs to the error; break the connection if the answer has begun."""
         if self._headers_written:
             # Ended properly, half a stream of rows would pass for all of them.
             if isinstance(self.request.connection, HTTP1Connection):
                 self.request.connection.stream.close()
-            self.on_finish()
+            self._end(None)
             return
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(self.status_for(error) if error else status_code, **kwargs)
 
     def status_for(self, error: BaseException) -> int:
         """The status that an error is answered with."""
-        return status_of(error)
+        return self.dialect.errors.status(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log what deserves it."""
+        """Log faults of the server and outages."""
         log_failure(str(self.request.method), self.request.path, value)
 
 
 class JsonHandler(Handler):
-    """A handler that speaks JSON. ``public`` handlers are for any page, without cookies."""
+    """A handler that reads and answers JSON. ``public`` handlers are for pages of any origin, without cookies."""
 
     public = False
     content_type = "application/json; charset=UTF-8"
 
     def prepare(self) -> None:
-        """Say which pages may read the answer, and refuse those that may not even ask."""
+        """Name the origin that may read the answer; refuse other sites' pages that send the session cookie."""
         self._admit_page()
         super().prepare()
 
@@ -128,8 +160,8 @@ class JsonHandler(Handler):
             self._admit_origin()
 
     def options(self, *path: str) -> None:
-        """The preflight of a browser."""
-        for name, value in PREFLIGHT.items():
+        """Answer the preflight of a browser."""
+        for name, value in self.dialect.preflight.items():
             self.set_header(name, value)
         self.set_status(204)
 
@@ -140,7 +172,7 @@ class JsonHandler(Handler):
             self.set_header("Access-Control-Allow-Credentials", "true")
             self.add_header("Vary", "Origin")
             return
-        if self.from_elsewhere and self.get_cookie(COOKIE) is not None:
+        if self.from_elsewhere and self.get_cookie(SESSION_COOKIE) is not None:
             raise ForeignOrigin(origin or "another site")
 
     # Reading -------------------------------------------------------------------------------------------------------
@@ -156,12 +188,23 @@ class JsonHandler(Handler):
         self.finish(_encode(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the one shape of errors."""
+        """Answer with an error in the shape of the API."""
         error = kwargs.get("exc_info", (None, None, None))[1]
+        if status_code == 405 and not isinstance(error, MethodNotAllowed):
+            error = MethodNotAllowed(self._allowed)
         self._restore_cors()
-        if status_code in RETRY_AFTER_SECONDS:
-            self.set_header("Retry-After", RETRY_AFTER_SECONDS[status_code])
-        self.finish(_encode(body_of(error, status_code)))
+        answer = self.dialect.errors.answer(error, status_code, self.request_headers)
+        self.set_status(answer.status)
+        for name, value in answer.headers.items():
+            self.set_header(name, value)
+        self.finish(_encode(answer.body))
+
+    @property
+    def _allowed(self) -> str:
+        """The methods of this handler, for the header ``Allow``."""
+        names = {name: name.lower() for name in self.SUPPORTED_METHODS}
+        there = [name for name, verb in names.items() if getattr(type(self), verb) is not getattr(RequestHandler, verb)]
+        return ", ".join(there)
 
     def _restore_cors(self) -> None:
         """An error clears the headers; a page must still be able to read it."""
@@ -180,8 +223,8 @@ def _host_of(origin: str) -> str:
 
 
 class NotFoundHandler(JsonHandler):
-    """Whatever no API knows."""
+    """What no route matches."""
 
     def prepare(self) -> None:
-        """Every method is answered 404."""
+        """Answer every method with 404."""
         raise HTTPError(404, f"there is nothing at {self.request.path}")

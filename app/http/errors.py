@@ -1,8 +1,10 @@
-"""Which HTTP status each error of the domain is answered with, and the one shape in which errors travel."""
+"""How an API answers errors: a status for each class of error, and one shape for all of them."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any
 
@@ -11,61 +13,111 @@ from tornado.web import HTTPError
 from app import errors
 
 _log = logging.getLogger("thetaloop")
-_STATUS: dict[type[errors.ThetaloopError], int] = {
-    errors.InvalidParameter: 400,
-    errors.InvalidScript: 400,
-    errors.NameTaken: 400,
-    errors.AdviceNotOffered: 400,
-    errors.KeyRefused: 401,
-    errors.NotSignedIn: 401,
-    errors.NotYours: 401,
-    errors.ThetaNotThere: 401,
-    errors.WrongPassword: 401,
-    errors.AdminsOnly: 401,
-    errors.ForeignOrigin: 403,
+INTERNAL_ERROR = "internal error; see the server log"
+FAMILIES: Mapping[type[errors.ThetaloopError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Refused: 403,
     errors.NotFound: 404,
-    errors.AdviceUnknown: 404,
-    errors.RewardRefused: 409,
-    errors.CannotCommit: 409,
-    errors.AdviceExpired: 410,
-    errors.EditedMeanwhile: 412,
-    errors.TooManyFailures: 429,
-    errors.ScriptFailed: 500,
-    errors.DrawFailed: 500,
-    errors.Overloaded: 503,
-    errors.StoreUnavailable: 503,
-    errors.OutcomeUnknown: 503,
-    errors.EngineAway: 503,
-    errors.EngineLost: 503,
-    errors.SandboxUnavailable: 503,
-    errors.ClusterUnavailable: 503,
+    errors.StateConflict: 409,
+    errors.TooManyRequests: 429,
+    errors.ScriptError: 500,
+    errors.Unavailable: 503,
 }
 RETRY_AFTER_SECONDS = {503: "1", 429: "300"}
 
 
-def status_of(error: BaseException | None) -> int:
-    """The status for an error; 500 for anything that is not the domain's or Tornado's."""
-    if isinstance(error, HTTPError):
-        return error.status_code
-    return _STATUS.get(type(error), 500) if isinstance(error, errors.ThetaloopError) else 500
+class MethodNotAllowed(HTTPError):
+    """The path is there, but not with this method; ``allowed`` are the methods that it has."""
+
+    def __init__(self, allowed: str, message: str | None = None) -> None:
+        super().__init__(405, message)
+        self.allowed = allowed
 
 
-def body_of(error: BaseException | None, status: int) -> dict[str, Any]:
-    """``{"error": {"code", "message", "detail"}}``; of faults of our own it says nothing."""
-    message, detail = responses.get(status, "Unknown"), {}
-    if isinstance(error, errors.ThetaloopError):
-        message, detail = error.message, error.detail
-    elif isinstance(error, HTTPError) and status < 500:
-        message = error.log_message or error.reason or message
-    elif status == 500:
-        message = "the server made a mistake; its log says which"
-    return {"error": {"code": status, "message": message, "detail": detail}}
+@dataclass(frozen=True)
+class Problem:
+    """An error on its way to the caller, as the shape of an API sees it.
+
+    ``headers`` are those of the request, for APIs whose answer depends on them; ``error`` is None where there is only a
+    status.
+    """
+
+    status: int
+    message: str
+    detail: dict[str, Any]
+    error: BaseException | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErrorAnswer:
+    """What is sent for a problem: a status, a body that JSON can hold, and headers beside the usual ones."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def plain_shape(problem: Problem) -> ErrorAnswer:
+    """``{"error": {"code", "message", "detail"}}``, the shape of whatever has none of its own."""
+    body = {"error": {"code": problem.status, "message": problem.message, "detail": problem.detail}}
+    return ErrorAnswer(problem.status, body)
+
+
+@dataclass(frozen=True)
+class ErrorTable:
+    """The errors of one API: ``statuses`` where they differ from those of ``FAMILIES``, and the ``shape`` of all.
+
+    The nearest class counts: a status for an error stands before that of its family.
+    """
+
+    statuses: Mapping[type[errors.ThetaloopError], int] = field(default_factory=dict)
+    shape: Callable[[Problem], ErrorAnswer] = plain_shape
+
+    def status(self, error: BaseException | None) -> int:
+        """The status for an error; 500 for anything that is neither the domain's nor Tornado's."""
+        if isinstance(error, HTTPError):
+            return error.status_code
+        for table in (self.statuses, FAMILIES):
+            for kind in type(error).__mro__:
+                if kind in table:
+                    return table[kind]
+        return 500
+
+    def answer(
+        self, error: BaseException | None, status: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> ErrorAnswer:
+        """The answer to an error, or to a bare status; a fault of the server tells nothing of itself.
+
+        ``headers`` are the request's. ``Retry-After`` and ``Allow`` are added where they belong.
+        """
+        status = self.status(error) if status is None else status
+        message, detail = _told(error, status)
+        answer = self.shape(Problem(status, message, detail, error, headers or {}))
+        return ErrorAnswer(answer.status, answer.body, _usual_headers(error, answer.status) | dict(answer.headers))
+
+
+def _told(error: BaseException | None, status: int) -> tuple[str, dict[str, Any]]:
+    """The message and the detail that a caller may read."""
+    if isinstance(error, errors.ThetaloopError) and not isinstance(error, errors.StartupError):
+        return error.message, error.detail
+    reason = responses.get(status, "Unknown")
+    if isinstance(error, HTTPError) and status < 500:
+        return error.log_message or error.reason or reason, {}
+    return INTERNAL_ERROR if status == 500 else reason, {}
+
+
+def _usual_headers(error: BaseException | None, status: int) -> dict[str, str]:
+    headers = {"Retry-After": RETRY_AFTER_SECONDS[status]} if status in RETRY_AFTER_SECONDS else {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.allowed
+    return headers
 
 
 def log_failure(method: str, path: str, error: BaseException) -> None:
-    """Log what is our fault with its traceback, and outages in a line; callers' faults not at all."""
-    if isinstance(error, errors.ThetaloopError):
-        if status_of(error) == 503:
-            _log.warning("%s %s: %s", method, path, error)
-    elif not isinstance(error, HTTPError):
+    """Log faults of the server with a traceback and outages in one line; what callers and scripts did, not at all."""
+    if isinstance(error, errors.Unavailable):
+        _log.warning("%s %s: %s", method, path, error)
+    elif isinstance(error, errors.StartupError) or not isinstance(error, errors.ThetaloopError | HTTPError):
         _log.error("%s %s failed", method, path, exc_info=error)

@@ -1,18 +1,15 @@
-"""The short way through Tornado, for the calls that web pages make by the thousand.
+"""The short way through Tornado, for calls that web pages make a thousand times a second.
 
-A ``RequestHandler`` prepares for templates, cookies and much else that a public call has no use for, which costs about
-as much as reading the request. Here a call is Tornado's ``HTTPMessageDelegate`` itself: it gets the request's parts as
-they arrive and writes one answer. Whatever has no route here goes to the application, as ever.
+A ``RequestHandler`` prepares for templates, cookies and much else that a public call does not use, which costs about as
+much as reading the request. A fast handler is Tornado's ``HTTPMessageDelegate`` itself: it gets the request's parts as
+they arrive and writes one answer.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from http.client import responses
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from tornado.escape import parse_qs_bytes
@@ -20,19 +17,17 @@ from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
     HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
     RequestStartLine,
     ResponseStartLine,
-    format_timestamp,
 )
-from tornado.web import Application, HTTPError
+from tornado.web import HTTPError
 
 from app.errors import Overloaded
 from app.http.arguments import json_body
-from app.http.base import PREFLIGHT
-from app.http.errors import RETRY_AFTER_SECONDS, body_of, log_failure, status_of
-from app.http.in_flight import InFlightRequests
-from app.services.services import Services
+from app.http.errors import MethodNotAllowed, log_failure
+
+if TYPE_CHECKING:
+    from app.http.router import RequestRouter, Route
 
 _MAX_PARAMETERS = 1_000
 _OK = ResponseStartLine("", 200, "OK")
@@ -40,52 +35,58 @@ _encode = msgspec.json.Encoder().encode
 
 
 class FastHandler(HTTPMessageDelegate):
-    """One call that any page may make, without cookies: a subclass has ``get`` or ``post`` or both."""
+    """One call that any page may make, without cookies: a subclass has ``get`` or ``post`` or both.
+
+    A call whose caller goes away is carried out all the same, as part of it may have been done already.
+    """
 
     get: ClassVar[Callable[..., Awaitable[None]] | None] = None
     post: ClassVar[Callable[..., Awaitable[None]] | None] = None
+    session_token = None
 
     def __init__(
         self,
-        reception: RequestRouter,
+        router: RequestRouter,
+        route: Route,
         connection: HTTPConnection,
         start_line: RequestStartLine,
         headers: HTTPHeaders,
         parts: tuple[str, ...],
     ) -> None:
-        self.services = reception.services
-        self.headers = headers
+        self.services = router.services
+        self.dialect = route.dialect
+        self.request_headers = headers
         self.body = b""
         self.method = start_line.method
         self.path, _, self.query = start_line.path.partition("?")
-        self._reception = reception
+        self._router = router
+        self._route = route
         self._connection = connection
         self._parts = parts
         self._chunks: list[bytes] = []
-        self._answered = False
+        self._status: int | None = None
 
-    # Tornado's side -------------------------------------------------------------------------------------------------
+    # Tornado's callbacks --------------------------------------------------------------------------------------------
 
     def headers_received(self, start_line: object, headers: HTTPHeaders) -> None:
-        """They are known already."""
+        """No-op: the constructor has the headers."""
 
     def data_received(self, chunk: bytes) -> None:
-        """A part of the body."""
+        """Keep a part of the body."""
         self._chunks.append(chunk)
 
     def finish(self) -> None:
-        """The request is there: answer it."""
+        """The request is complete: start answering it."""
         self.body = b"".join(self._chunks)
-        self._reception.under_way.begin(self)
-        self._reception.start(self._answer())
+        self._router.start(self._answer())
 
     def on_connection_close(self) -> None:
-        """The caller is gone; what it asked for is done all the same, as it may have been done already."""
+        """No-op: the request did not arrive whole, so nothing was started."""
 
     # Reading --------------------------------------------------------------------------------------------------------
 
     def query_parameters(self) -> dict[str, Any]:
-        """The parameters in the query string, the last of each name."""
+        """The parameters in the query string, the last of each name; ``HTTPError`` 400 for a malformed one."""
         try:
             given = parse_qs_bytes(self.query, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
             return {name: values[-1].decode() for name, values in given.items()}
@@ -102,40 +103,47 @@ class FastHandler(HTTPMessageDelegate):
 
     async def _answer(self) -> None:
         try:
-            if self._reception.under_way.closing:
+            if self._router.in_flight.closing:
                 raise Overloaded()
             if self.method == "OPTIONS":
-                return self._write(204, b"", PREFLIGHT)
+                return self._write(204, b"", self.dialect.preflight)
             verb = {"GET": self.get, "POST": self.post}.get(self.method)
             if verb is None:
-                raise HTTPError(405)
+                raise MethodNotAllowed(self._allowed)
             await verb(*self._parts)
         except Exception as error:
             log_failure(self.method, self.path, error)
-            if not self._answered:
+            if self._status is None:
                 self._refuse(error)
         finally:
-            self._reception.under_way.end(self)
+            self._router.in_flight.finish(self._connection, self.dialect.name, self._route.label, self._status)
+
+    @property
+    def _allowed(self) -> str:
+        return ", ".join(name.upper() for name in ("get", "post") if getattr(self, name)) + ", OPTIONS"
 
     def send(self, value: Any) -> None:
         """Answer with JSON; numbers that JSON does not have become null."""
         self._write(200, _encode(value))
 
+    def error_body(self, error: BaseException) -> Any:
+        """The body that an error is answered with, for one item of a batch; the error is logged if it must be."""
+        log_failure(self.method, self.path, error)
+        return self.dialect.errors.answer(error, headers=self.request_headers).body
+
     def _refuse(self, error: Exception) -> None:
-        status = status_of(error)
-        extra = {"Retry-After": RETRY_AFTER_SECONDS[status]} if status in RETRY_AFTER_SECONDS else {}
-        if self._reception.under_way.closing:
-            extra["Connection"] = "close"
-        self._write(status, _encode(body_of(error, status)), extra)
+        answer = self.dialect.errors.answer(error, headers=self.request_headers)
+        closing = {"Connection": "close"} if self._router.in_flight.closing else {}
+        self._write(answer.status, _encode(answer.body), {**answer.headers, **closing})
 
     def _write(self, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
-        self._answered = True
+        self._status = status
         headers = HTTPHeaders()
         headers["Content-Type"] = "application/json; charset=UTF-8"
         headers["Cache-Control"] = "no-store"
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Access-Control-Allow-Origin"] = "*"
-        headers["Date"] = self._reception.date()
+        headers["Date"] = self._router.date()
         if status != 204:
             headers["Content-Length"] = str(len(body))
         for name, value in (extra or {}).items():
@@ -143,77 +151,3 @@ class FastHandler(HTTPMessageDelegate):
         line = _OK if status == 200 else ResponseStartLine("", status, responses.get(status, "Unknown"))
         self._connection.write_headers(line, headers, body if self.method != "HEAD" else None)
         self._connection.finish()
-
-
-class RequestRouter(HTTPServerConnectionDelegate):
-    """Sends each request its way: to a public handler, or to the application."""
-
-    def __init__(
-        self,
-        routes: list[tuple[str, type[FastHandler]]],
-        application: Application,
-        services: Services,
-        under_way: InFlightRequests,
-    ) -> None:
-        self.services = services
-        self.under_way = under_way
-        self.application = application
-        self._routes = [(re.compile(pattern), handler) for pattern, handler in routes]
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._date = (0, "")
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Tornado's word that a request begins."""
-        return _RoutingDelegate(self, server_conn, request_conn)
-
-    def find(self, start_line: RequestStartLine, headers: HTTPHeaders, conn: HTTPConnection) -> FastHandler | None:
-        """The handler of a public call; None for any other."""
-        path = start_line.path.partition("?")[0]
-        for pattern, handler in self._routes:
-            match = pattern.fullmatch(path)
-            if match is not None:
-                return handler(self, conn, start_line, headers, match.groups())
-        return None
-
-    def start(self, answer: Any) -> None:
-        """Work on an answer; the loop itself holds tasks only weakly."""
-        task = asyncio.get_running_loop().create_task(answer)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def date(self) -> str:
-        """The time for the header ``Date``, written once per second."""
-        second = int(time.time())
-        if second != self._date[0]:
-            self._date = (second, format_timestamp(second))
-        return self._date[1]
-
-
-class _RoutingDelegate(HTTPMessageDelegate):
-    """A request of which nothing is known yet."""
-
-    def __init__(self, reception: RequestRouter, server_conn: object, request_conn: HTTPConnection) -> None:
-        self._reception = reception
-        self._server_conn = server_conn
-        self._request_conn = request_conn
-        self._delegate: HTTPMessageDelegate | None = None
-
-    def headers_received(self, start_line: object, headers: HTTPHeaders) -> Awaitable[None] | None:
-        line = cast(RequestStartLine, start_line)
-        found: HTTPMessageDelegate | None = self._reception.find(line, headers, self._request_conn)
-        if found is None:
-            found = self._reception.application.start_request(self._server_conn, self._request_conn)
-        self._delegate = found
-        return found.headers_received(line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        assert self._delegate is not None
-        return self._delegate.data_received(chunk)
-
-    def finish(self) -> None:
-        assert self._delegate is not None
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        if self._delegate is not None:
-            self._delegate.on_connection_close()

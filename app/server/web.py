@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from tornado.httpserver import HTTPServer
-from tornado.web import Application
 
-from app.dashboard import routes as dashboard
 from app.dashboard.assets import Assets
 from app.errors import ConfigurationError
-from app.http.base import NotFoundHandler
-from app.http.dialect import Dialect
-from app.http.fast_handler import FastHandler, RequestRouter
 from app.http.in_flight import InFlightRequests
-from app.ops import health
+from app.http.router import RequestRouter
 from app.secrets import kept_secret
+from app.server.dialects import OPERATIONS, served_dialects
 from app.server.sockets import bound_sockets, url_of
 from app.services.services import Services
 
@@ -31,11 +26,11 @@ _CLOSE_SECONDS = 20.0
 
 @asynccontextmanager
 async def listening(services: Services, sockets: list[socket.socket] | None = None) -> AsyncIterator[str]:
-    """The HTTP server, on these sockets or its own; yields its URL. On leaving, calls under way are answered first."""
+    """Run the HTTP server on these sockets or its own; yield its URL. On leaving, finish the requests in flight."""
     config = services.config
-    under_way = InFlightRequests()
+    in_flight = InFlightRequests()
     server = HTTPServer(
-        _reception(services, await _cookie_secret(services), under_way),
+        _router(services, await _cookie_secret(services), in_flight),
         xheaders=config["http.xheaders"],
         max_header_size=_HEADER_BYTES,
         max_body_size=config["http.max_body_mb"] * 2**20,
@@ -50,42 +45,21 @@ async def listening(services: Services, sockets: list[socket.socket] | None = No
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await services.simulations.close()
-                await under_way.close()
+                await in_flight.close()
                 await services.engine.close()
                 await server.close_all_connections()
 
 
-def _reception(services: Services, cookie_secret: str, under_way: InFlightRequests) -> RequestRouter:
-    routes = [
-        *health.ROUTES,
-        *dashboard.ROUTES,
-        *(route for name in services.config["http.dialects"] for route in _dialect(name).routes),
-    ]
-    application = Application(
-        [(pattern, handler, {"services": services}) for pattern, handler in routes if not _is_public(handler)],
-        default_handler_class=NotFoundHandler,
-        default_handler_args={"services": services},
+def _router(services: Services, cookie_secret: str, in_flight: InFlightRequests) -> RequestRouter:
+    return RequestRouter(
+        served_dialects(services.config["http.dialects"]),
+        services,
+        in_flight,
+        unknown=OPERATIONS,
         cookie_secret=cookie_secret,
-        under_way=under_way,
         assets=Assets(),
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
-        log_function=lambda handler: None,
     )
-    public = [(pattern, handler) for pattern, handler in routes if _is_public(handler)]
-    return RequestRouter(public, application, services, under_way)
-
-
-def _is_public(handler: type) -> bool:
-    return issubclass(handler, FastHandler)
-
-
-def _dialect(name: str) -> Dialect:
-    try:
-        module = importlib.import_module(f"app.dialects.{name}")
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"http.dialects: there is no API {name!r}") from error
-    dialect: Dialect = module.DIALECT
-    return dialect
 
 
 async def _cookie_secret(services: Services) -> str:

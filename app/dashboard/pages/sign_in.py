@@ -5,8 +5,7 @@ from __future__ import annotations
 from app.dashboard.base import SIGN_IN, PageHandler
 from app.errors import InvalidParameter, TooManyFailures, WrongPassword
 from app.http.arguments import text
-from app.http.base import COOKIE
-from app.http.errors import RETRY_AFTER_SECONDS, status_of
+from app.http.errors import RETRY_AFTER_SECONDS
 
 
 class SignInPage(PageHandler):
@@ -39,7 +38,7 @@ class SignInPage(PageHandler):
             self.redirect(self.next_path, status=303)
 
     def _refuse(self, name: str, error: InvalidParameter | WrongPassword | TooManyFailures) -> None:
-        status = status_of(error)
+        status = self.status_for(error)
         self.set_status(status)
         if status in RETRY_AFTER_SECONDS:
             self.set_header("Retry-After", RETRY_AFTER_SECONDS[status])
@@ -56,5 +55,5 @@ class SignOut(PageHandler):
         """End this session."""
         if self.session_token:
             await self.services.accounts.sign_out(self.session_token)
-        self.clear_cookie(COOKIE)
+        self.clear_session()
         self.redirect(SIGN_IN, status=303)

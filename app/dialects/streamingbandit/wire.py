@@ -14,7 +14,7 @@ from app.domain.ids import seed_of
 from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan
 from app.engine.calls import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
-from app.http.arguments import json_object
+from app.http.arguments import json_object, whole
 from app.services.catalogue import Template
 from app.services.statistics import Summary
 
@@ -217,14 +217,16 @@ _DRAW = ("context", "action", "reward", "theta")
 
 def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     """The simulation that a caller asks for, and whether every draw is to be shown; ``N`` may be called ``n``."""
-    sized = {"n": given["N"] if "N" in given else given.get("n"), "repeat": given.get("repeat")}
+    sizes = given | {"N": given["N"] if "N" in given else given.get("n")}
     numbers: dict[str, Any] = {
-        name: whole(name, value, 1, most)
-        for (name, value), most in zip(sized.items(), (MAX_DRAWS, MAX_REPEATS), strict=True)
-        if value not in (None, "")
+        field: whole(name, sizes[name], least, most)
+        for field, name, least, most in (
+            ("n", "N", 1, MAX_DRAWS),
+            ("repeat", "repeat", 1, MAX_REPEATS),
+            ("seed", "seed", -(2**63), 2**63 - 1),
+        )
+        if sizes.get(name) not in (None, "")
     }
-    if given.get("seed") not in (None, ""):
-        numbers["seed"] = whole("seed", given["seed"], -(2**63), 2**63 - 1)
     start = given.get("start") or "empty"
     if start not in ("empty", "current"):
         raise InvalidParameter("start", "expected empty or current")
@@ -232,19 +234,6 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
     expected = _expected(given.get("expected"))
     plan = Plan(**numbers, current=start == "current", commit=commit, log_stats=log_stats, expected=expected)
     return plan, _truth("verbose", given, True)
-
-
-def whole(name: str, value: Any, least: int, most: int) -> int:
-    """The value as a whole number within bounds; old clients send text."""
-    number: Any = value
-    if isinstance(value, str):
-        digits = value.strip().removeprefix("-")
-        number = int(value) if digits.isdecimal() and digits.isascii() and len(digits) < 20 else None
-    elif isinstance(value, float) and value.is_integer():
-        number = int(value)
-    if type(number) is not int or not least <= number <= most:
-        raise InvalidParameter({"n": "N"}.get(name, name), f"expected a whole number from {least:,} to {most:,}")
-    return number
 
 
 def _expected(given: Any) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.errors import InvalidParameter
 from app.http.arguments import text
-from app.http.base import COOKIE, JsonHandler
+from app.http.base import JsonHandler
 
 
 class Login(JsonHandler):
@@ -26,7 +26,7 @@ class Logout(JsonHandler):
         """End this session and clear the cookie."""
         if self.session_token:
             await self.services.accounts.sign_out(self.session_token)
-        self.clear_cookie(COOKIE)
+        self.clear_session()
         self.send({"status": "success"})
 
     post = get
@@ -38,7 +38,7 @@ class LogoutEverywhere(JsonHandler):
     async def post(self) -> None:
         """End all sessions of whoever is signed in."""
         await self.services.accounts.sign_out_everywhere(await self.require_user())
-        self.clear_cookie(COOKIE)
+        self.clear_session()
         self.send({"status": "success"})
 
 

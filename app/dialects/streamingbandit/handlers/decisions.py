@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -10,10 +9,12 @@ from app.dialects.streamingbandit.wire import action_answer, reward_answer
 from app.engine.api import ExperimentAPI
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
-from app.http.errors import body_of, log_failure, status_of
+from app.http.auth import ExperimentKey
+from app.http.batches import answer_each, batch_items
 from app.http.fast_handler import FastHandler
 
 _MAX_ITEMS = 1_000
+_KEY = ExperimentKey("key")
 Parameters = Mapping[str, Any]
 OneCall = Callable[[ExperimentAPI, Parameters, int], Awaitable[dict[str, Any]]]
 
@@ -24,8 +25,8 @@ class CoreHandler(FastHandler):
     def parameters(self) -> dict[str, Any]:
         """All parameters; the body's win, and a header may give the request id."""
         given = self.query_parameters()
-        if "Idempotency-Key" in self.headers:
-            given.setdefault("request_id", self.headers["Idempotency-Key"])
+        if "Idempotency-Key" in self.request_headers:
+            given.setdefault("request_id", self.request_headers["Idempotency-Key"])
         return given | self.json_body() if self.method == "POST" else given
 
     @property
@@ -34,7 +35,7 @@ class CoreHandler(FastHandler):
 
     async def admit(self, exp_id: str, given: Parameters) -> ExperimentAPI:
         """The experiment, if the key is its."""
-        return await self.services.engine.authorize(exp_id, text("key", given.get("key")))
+        return await self.services.engine.authorize(exp_id, _KEY.read(given, self.request_headers))
 
     async def decide(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
         """One getaction; ``share`` is how many calls share the request."""
@@ -61,18 +62,9 @@ class CoreHandler(FastHandler):
         """Answer a batch: every item what the single call would answer, or its error."""
         given = self.json_body()
         live = await self.admit(exp_id, given)
-        items = given.get("items")
-        if not isinstance(items, list) or not 1 <= len(items) <= _MAX_ITEMS:
-            raise InvalidParameter("items", f"expected an array of 1 to {_MAX_ITEMS:,} objects")
+        items = batch_items("items", given.get("items"), _MAX_ITEMS)
         calls = (call(live, _item(item), len(items)) for item in items)
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        self.send({"items": [self._item_answer(answer) for answer in answers]})
-
-    def _item_answer(self, answer: dict[str, Any] | BaseException) -> dict[str, Any]:
-        if not isinstance(answer, BaseException):
-            return answer
-        log_failure(self.method, self.path, answer)
-        return body_of(answer, status_of(answer))
+        self.send({"items": await answer_each(calls, self.error_body)})
 
 
 class GetAction(CoreHandler):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row, whole
+from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row
 from app.domain.experiment import Experiment
 from app.errors import ForeignOrigin
-from app.http.arguments import text
+from app.http.arguments import text, whole
 from app.http.base import JsonHandler
 
 

@@ -7,29 +7,27 @@ from typing import Any
 
 import msgspec
 from tornado.iostream import StreamClosedError
-from tornado.web import HTTPError
 
 from app.dialects.streamingbandit import wire
-from app.dialects.streamingbandit.handlers.statistics import StatisticsHandler
 from app.domain.experiment import Experiment
 from app.domain.simulation import Plan
 from app.errors import Overloaded, ThetaloopError
-from app.http.errors import body_of, status_of
+from app.http.base import JsonHandler
+from app.http.errors import MethodNotAllowed
+from app.http.streaming import StreamingHandler
 from app.services.simulations import SimulationRun
 
 _encode = msgspec.json.Encoder().encode
 # Until so much has gathered a failure can still be answered with its status.
 _HELD_BYTES = 4 * 2**20
-_FLUSH_BYTES = 64 * 2**10
 
 
-class SimulateHandler(StatisticsHandler):
+class SimulateHandler(StreamingHandler):
     """``/eval/EXP_ID/simulate``: the answer is streamed, and the simulation ends when nobody waits for it any more."""
 
+    held_bytes = _HELD_BYTES
     _task: asyncio.Task[None] | None = None
     _gone = False
-    _held = True
-    _gathered = 0
     _open = b""  # what closes the part of the answer that is under way
 
     async def get(self, exp_id: str) -> None:
@@ -37,8 +35,7 @@ class SimulateHandler(StatisticsHandler):
         experiment = await self.owned(exp_id)
         plan, verbose = wire.plan_of(self._given())
         if plan.commit:
-            self.set_header("Allow", "POST")
-            raise HTTPError(405, "commit=True changes the experiment: send it by POST")
+            raise MethodNotAllowed("POST", "commit=True changes the experiment: send it by POST")
         await self._answer(experiment, plan, verbose)
 
     async def post(self, exp_id: str) -> None:
@@ -71,42 +68,35 @@ class SimulateHandler(StatisticsHandler):
 
     async def _simulate(self, experiment: Experiment, plan: Plan, verbose: bool) -> None:
         async with self.services.simulations.opened(experiment, plan, rows=verbose) as run:
-            await self._put(wire.simulation_start(experiment.id, plan))
+            await self.write_piece(wire.simulation_start(experiment.id, plan))
             if verbose:
-                await self._put_draws(run)
+                await self._write_draws(run)
             else:
                 async for _ in run.draws():
                     pass
             theta = await self.services.simulations.finish(run)
-        await self._put(b',"theta":' + _encode(theta) + b',"simulate":"success"}')
+        await self.write_piece(b',"theta":' + _encode(theta) + b',"simulate":"success"}')
         await self.finish()
 
-    async def _put_draws(self, run: SimulationRun) -> None:
+    async def _write_draws(self, run: SimulationRun) -> None:
         number, separator = 0, b',"data":{'
         self._open = b"}"
         async for rows in run.draws():
             for row in rows:
-                await self._put(separator + b'"%d":' % number + _encode(wire.draw_row(row)))
+                await self.write_piece(separator + b'"%d":' % number + _encode(wire.draw_row(row)))
                 number, separator = number + 1, b",\n"
         self._open = b""
-        await self._put(b"}")
-
-    async def _put(self, data: bytes) -> None:
-        self.write(data)
-        self._gathered += len(data)
-        if self._gathered >= (_HELD_BYTES if self._held else _FLUSH_BYTES):
-            self._gathered, self._held = 0, False
-            await self.flush()
+        await self.write_piece(b"}")
 
     async def _fail(self, error: ThetaloopError) -> None:
         """Answer with the error; where the answer has begun, end it with the error."""
-        if self._held:
+        if not self.begun:
             raise error
-        body = _encode(body_of(error, status_of(error)))
+        body = _encode(self.dialect.errors.answer(error).body)
         await self.finish(self._open + b"," + body[1:-1] + b',"simulate":"failed"}')
 
 
-class SimulationsHandler(StatisticsHandler):
+class SimulationsHandler(JsonHandler):
     """``/eval/EXP_ID/simulations``."""
 
     async def get(self, exp_id: str) -> None:
@@ -121,7 +111,7 @@ class SimulationsHandler(StatisticsHandler):
         self.send({"run": await self.services.simulations.start(experiment, plan)})
 
 
-class OneSimulation(StatisticsHandler):
+class OneSimulation(JsonHandler):
     """``/eval/EXP_ID/simulations/RUN``."""
 
     async def get(self, exp_id: str, run_id: str) -> None:

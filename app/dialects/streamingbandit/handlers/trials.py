@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from app.dialects.streamingbandit.wire import draft_of, whole
+from app.dialects.streamingbandit.wire import draft_of
 from app.domain.experiment import SCRIPTS
 from app.domain.simulation import new_seed
 from app.domain.theta import ThetaKey, joined
 from app.engine.actions import propensity_of
 from app.engine.trial import Change, Trial, Tried
 from app.errors import InvalidParameter
-from app.http.arguments import json_object, text
+from app.http.arguments import json_object, text, whole
 from app.http.base import JsonHandler
 
 _DAYS = 1

@@ -1,0 +1,107 @@
+"""Answers that are written piece by piece: the memory they take does not grow with their length."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from app.errors import InvalidParameter
+from app.http.base import JsonHandler
+
+FLUSH_BYTES = 64 * 2**10
+MEDIA_TYPES = {
+    "json": "application/json; charset=UTF-8",
+    "jsonl": "application/x-ndjson; charset=UTF-8",
+    "csv": "text/csv; charset=UTF-8",
+}
+_encode = msgspec.json.Encoder().encode
+
+
+def format_of(parameter: str, value: str) -> str:
+    """Return the format that a caller asks for; raise ``InvalidParameter`` unless it is one of ``MEDIA_TYPES``."""
+    if value not in MEDIA_TYPES:
+        raise InvalidParameter(parameter, "expected json, jsonl or csv")
+    return value
+
+
+class StreamingHandler(JsonHandler):
+    """Writes an answer in pieces, and waits for readers that are slower than the server.
+
+    Until ``held_bytes`` have gathered nothing is sent, so that an error can still be answered with its status.
+    """
+
+    held_bytes = FLUSH_BYTES
+    _gathered = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of the answer, and with it its status, is sent already."""
+        return self._headers_written
+
+    async def write_piece(self, data: bytes) -> None:
+        """Write a piece. Raises ``StreamClosedError`` once the reader is gone."""
+        self.write(data)
+        self._gathered += len(data)
+        if self._gathered >= (FLUSH_BYTES if self.begun else self.held_bytes):
+            self._gathered = 0
+            await self.flush()
+
+
+@dataclass(frozen=True)
+class Table:
+    """How rows of a log are sent: ``row`` makes the JSON object of one, ``columns`` are those of the CSV."""
+
+    columns: tuple[str, ...]
+    row: Callable[[Any], dict[str, Any]]
+
+
+class RowsHandler(StreamingHandler):
+    """Answers with rows, as a JSON array, as JSON lines or as CSV.
+
+    A failure after the first bytes breaks the connection off: half a list must not pass for a whole one.
+    """
+
+    async def send_rows(self, rows: AsyncIterator[Any], table: Table, form: str) -> None:
+        """Send all rows in a format of ``MEDIA_TYPES``, and finish."""
+        self.set_header("Content-Type", MEDIA_TYPES[form])
+        await {"json": self._json, "jsonl": self._lines, "csv": self._csv}[form](rows, table)
+
+    async def write_row(self, row: Any, table: Table) -> None:
+        """Write one row as JSON; overridden where a row is itself too large for one piece."""
+        await self.write_piece(_encode(table.row(row)))
+
+    async def _json(self, rows: AsyncIterator[Any], table: Table) -> None:
+        separator = b"["
+        async for row in rows:
+            await self.write_piece(separator)
+            await self.write_row(row, table)
+            separator = b",\n"
+        self.finish(b"[]" if separator == b"[" else b"]")
+
+    async def _lines(self, rows: AsyncIterator[Any], table: Table) -> None:
+        async for row in rows:
+            await self.write_row(row, table)
+            await self.write_piece(b"\n")
+        self.finish()
+
+    async def _csv(self, rows: AsyncIterator[Any], table: Table) -> None:
+        line = io.StringIO()
+        writer = csv.writer(line)
+        writer.writerow(table.columns)
+        async for row in rows:
+            cells = table.row(row)
+            writer.writerow([_cell(cells.get(column)) for column in table.columns])
+            await self.write_piece(line.getvalue().encode())
+            line.seek(0)
+            line.truncate()
+        self.finish(line.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    """A CSV cell: objects and lists as JSON."""
+    return _encode(value).decode() if isinstance(value, dict | list) else value

@@ -1,0 +1,188 @@
+"""Requests on their way to handlers of both kinds; every one of them is observed once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from app.config import Config
+from app.errors import Overloaded
+from app.http.base import JsonHandler
+from app.http.dialect import Dialect
+from app.http.fast_handler import FastHandler
+from app.http.in_flight import FinishedRequest, InFlightRequests
+from app.http.router import RequestRouter
+from app.http.streaming import FLUSH_BYTES, StreamingHandler
+
+
+class Quick(FastHandler):
+    """A fast call."""
+
+    async def get(self, name: str) -> None:
+        if name == "busy":
+            raise Overloaded()
+        if name == "broken":
+            raise RuntimeError("broken")
+        self.send({"name": name})
+
+
+class Slow(JsonHandler):
+    """A call of the application; ``wait`` is answered once it is told to be."""
+
+    async def get(self, name: str) -> None:
+        if name == "wait":
+            WAITING.started.set()
+            await WAITING.go_on.wait()
+        if name == "busy":
+            raise Overloaded()
+        self.send({"name": name})
+
+
+class Half(StreamingHandler):
+    """An answer that fails when half of it is sent."""
+
+    async def get(self) -> None:
+        await self.write_piece(b"x" * FLUSH_BYTES)
+        raise RuntimeError("half way")
+
+
+@dataclass
+class _Events:
+    started: asyncio.Event
+    go_on: asyncio.Event
+
+
+WAITING: _Events
+DIALECT = Dialect("own", [(r"/quick/([a-z]+)", Quick), (r"/slow/([a-z]+)", Slow), (r"/half", Half)], prefix="/v1")
+
+
+@dataclass
+class Running:
+    """A server in this process."""
+
+    client: httpx.AsyncClient
+    port: int
+    in_flight: InFlightRequests
+    finished: asyncio.Queue[FinishedRequest]
+
+    async def observed(self) -> tuple[str, str, str, int | None]:
+        """The one request that was observed."""
+        one = await asyncio.wait_for(self.finished.get(), 10)
+        assert self.finished.empty()
+        assert 0 <= one.seconds < 10
+        return one.dialect, one.route, one.method, one.status
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Running]:
+    global WAITING
+    WAITING = _Events(asyncio.Event(), asyncio.Event())
+    in_flight, finished = InFlightRequests(), asyncio.Queue[FinishedRequest]()
+    in_flight.observers.append(finished.put_nowait)
+    services: Any = SimpleNamespace(config=Config())
+    router = RequestRouter([DIALECT], services, in_flight, unknown=Dialect("rest", []), cookie_secret="a secret")
+    server = HTTPServer(router, max_body_size=1_000)
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        yield Running(client, port, in_flight, finished)
+    server.stop()
+    await server.close_all_connections()
+
+
+def scenario(test: Callable[[Running], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        async with running() as server:
+            await test(server)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "observed"),
+    [
+        ("GET", "/v1/quick/a", 200, ("own", "/v1/quick/*")),
+        ("GET", "/v1/quick/busy", 503, ("own", "/v1/quick/*")),
+        ("GET", "/v1/quick/broken", 500, ("own", "/v1/quick/*")),
+        ("DELETE", "/v1/quick/a", 405, ("own", "/v1/quick/*")),
+        ("OPTIONS", "/v1/quick/a", 204, ("own", "/v1/quick/*")),
+        ("GET", "/v1/slow/a", 200, ("own", "/v1/slow/*")),
+        ("GET", "/v1/slow/busy", 503, ("own", "/v1/slow/*")),
+        ("POST", "/v1/slow/a", 405, ("own", "/v1/slow/*")),
+        ("BREW", "/v1/slow/a", 405, ("own", "/v1/slow/*")),
+        ("OPTIONS", "/v1/slow/a", 204, ("own", "/v1/slow/*")),
+        ("GET", "/v1/none", 404, ("own", "")),
+        ("GET", "/none", 404, ("rest", "")),
+    ],
+)
+def test_every_request_is_observed_with_its_route_and_status(
+    method: str, path: str, status: int, observed: tuple[str, str]
+) -> None:
+    async def test(server: Running) -> None:
+        answer = await server.client.request(method, path)
+        assert answer.status_code == status
+        assert await server.observed() == (*observed, method, status)
+
+    scenario(test)
+
+
+def test_an_answer_that_breaks_off_has_no_status() -> None:
+    async def test(server: Running) -> None:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await server.client.get("/v1/half")
+        assert await server.observed() == ("own", "/v1/half", "GET", None)
+
+    scenario(test)
+
+
+@pytest.mark.parametrize("body", [b"12345", b"x" * 2_000], ids=["half", "too large"])
+@pytest.mark.parametrize("path", ["/v1/quick/a", "/v1/slow/a"])
+def test_a_request_that_never_arrives_whole_has_no_status(path: str, body: bytes) -> None:
+    async def test(server: Running) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        length = 10 if len(body) < 10 else len(body)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        assert await server.observed() == ("", "", "POST", None)
+
+    scenario(test)
+
+
+def test_a_server_that_closes_answers_what_came_and_refuses_what_comes() -> None:
+    async def test(server: Running) -> None:
+        first = asyncio.create_task(server.client.get("/v1/slow/wait"))
+        await WAITING.started.wait()
+        closing = asyncio.create_task(server.in_flight.close())
+        await asyncio.sleep(0)
+        for path in ("/v1/quick/a", "/v1/slow/a"):
+            refused = await server.client.get(path)
+            assert (refused.status_code, refused.headers["Connection"]) == (503, "close")
+            assert refused.headers["Retry-After"] == "1"
+        assert not closing.done()
+        WAITING.go_on.set()
+        assert (await first).status_code == 200
+        await asyncio.wait_for(closing, 10)
+
+    scenario(test)
+
+
+def test_the_methods_that_a_path_has_are_named_where_one_is_missing() -> None:
+    async def test(server: Running) -> None:
+        for path in ("/v1/quick/a", "/v1/slow/a"):
+            answer = await server.client.put(path)
+            assert answer.status_code == 405
+            assert set(answer.headers["Allow"].split(", ")) == {"GET", "OPTIONS"}
+
+    scenario(test)
