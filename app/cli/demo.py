@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from app.domain.experiment import Experiment
+from app.domain.requests import ActionRequest, RewardRequest
 from app.domain.user import User
 from app.secrets import kept_secret
 from app.services.catalogue import Template
@@ -69,12 +70,12 @@ async def _feed(services: Services, experiment: Experiment, default: Template, t
 async def _visit(services: Services, experiment: Experiment, number: int) -> None:
     live = await services.engine.get(experiment.id)
     context = await live.imagine("get_context", number)
-    answer = await live.get_action(context)
+    answer = await live.get_action(ActionRequest(context))
     reward = await live.imagine("get_reward", number, context, answer.action)
     if answer.advice_id is not None:
-        await live.set_reward(reward, advice_id=answer.advice_id)
+        await live.set_reward(RewardRequest(reward, advice_id=answer.advice_id))
     else:
-        await live.set_reward(reward, context=context, action=answer.action)
+        await live.set_reward(RewardRequest(reward, context=context, action=answer.action))
 
 
 def _calls(url: str, experiment: Experiment, default: Template) -> list[str]:

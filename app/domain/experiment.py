@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Any
 
 SCRIPTS = ("get_context", "get_action", "get_reward", "set_reward")
+# States of a head.
+LIVE = "live"
+DELETING = "deleting"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Advices that this server gave lately, so that most rewards need not look theirs up."""
+"""A cache of the advices that this server gave lately, so that most rewards need not look theirs up."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Advices:
-    """Pending decisions that are in the action log for certain; the oldest make room.
+    """Caches pending decisions that are in the action log for certain; the oldest make room.
 
-    Another server may settle one at any time. That does no harm: whoever commits a reward claims its decision, and
-    finds out. As each is handed out only once, the next attempt then asks the database.
+    Another server may settle one at any time. That does no harm: a commit claims the decisions it rewards, and fails if
+    one was settled. As each is handed out only once, the next attempt then asks the database.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._room = most_bytes
-        self._held: OrderedDict[str, tuple[Decision, int]] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        self._free_bytes = max_bytes
+        self._cached: OrderedDict[str, tuple[Decision, int]] = OrderedDict()
 
     def put(self, decision: Decision) -> None:
         """Remember a decision that waits for its reward."""
-        if decision.status != "pending" or decision.id in self._held:
+        if decision.status != "pending" or decision.id in self._cached:
             return
         size = _OBJECT_BYTES + len(_encode((decision.context, decision.action)))
-        self._room -= size
-        self._held[decision.id] = decision, size
-        while self._room < 0:
-            _, (_, size) = self._held.popitem(last=False)
-            self._room += size
+        self._free_bytes -= size
+        self._cached[decision.id] = decision, size
+        while self._free_bytes < 0:
+            _, (_, size) = self._cached.popitem(last=False)
+            self._free_bytes += size
 
     def take(self, exp_id: str, ids: list[str]) -> dict[str, Decision]:
-        """Those of the experiment's decisions that are remembered, by id; they are forgotten with that."""
+        """Return those of the experiment's decisions that are cached, by id, and forget them."""
         taken: dict[str, Decision] = {}
         for each in ids:
-            held = self._held.get(each)
-            if held is not None and held[0].exp_id == exp_id:
-                del self._held[each]
-                self._room += held[1]
-                taken[each] = held[0]
+            cached = self._cached.get(each)
+            if cached is not None and cached[0].exp_id == exp_id:
+                del self._cached[each]
+                self._free_bytes += cached[1]
+                taken[each] = cached[0]
         return taken

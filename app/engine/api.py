@@ -4,48 +4,44 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from app.engine.calls import ActionAnswer, RewardAnswer
+from app.domain.requests import ActionAnswer, ActionRequest, RewardAnswer, RewardRequest
 from app.engine.trial import Trial, Tried
 from app.sandbox.protocol import Fault
 
 
 class ExperimentAPI(Protocol):
-    """A live experiment: ``app.engine.engine.LiveExperiment``, or the remote one."""
+    """A live experiment: ``app.engine.engine.LiveExperiment``, or the remote one.
 
-    async def get_action(
-        self, context: dict[str, Any], *, request_id: str | None = None, size: int = 0
-    ) -> ActionAnswer:
-        """Decide."""
+    All methods raise ``ScriptFailed`` if the script fails, ``Overloaded`` if too many calls wait, ``StoreUnavailable``
+    if nothing was stored in time and ``OutcomeUnknown`` if nobody can say. A cancelled call may still take effect.
+    """
 
-    async def set_reward(
-        self,
-        reward: dict[str, Any],
-        *,
-        advice_id: str | None = None,
-        context: dict[str, Any] | None = None,
-        action: dict[str, Any] | None = None,
-        request_id: str | None = None,
-        size: int = 0,
-    ) -> RewardAnswer:
-        """Learn from a reward."""
+    async def get_action(self, request: ActionRequest) -> ActionAnswer:
+        """Decide; return once the decision is in the action log."""
+
+    async def set_reward(self, request: RewardRequest) -> RewardAnswer:
+        """Learn from a reward; return once theta and the reward log hold it.
+
+        Raises ``AdviceUnknown``, ``AdviceNotOffered``, ``AdviceExpired`` or ``RewardRefused`` if it cannot be taken.
+        """
 
     async def imagine(
         self, script: str, seed: int, context: dict[str, Any] | None = None, action: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Run one of the scripts that simulate the world."""
+        """Run one of the scripts that simulate the world; return what it filled. Nothing is kept of it."""
 
 
 class EngineAPI(Protocol):
     """``app.engine.engine.Engine``, or ``app.ipc.remote.RemoteEngine``."""
 
     async def authorize(self, exp_id: str, key: str) -> ExperimentAPI:
-        """The experiment, for whoever has its key."""
+        """Return the experiment to whoever has its key; ``KeyRefused`` for anybody else and where there is none."""
 
     async def get(self, exp_id: str) -> ExperimentAPI:
-        """The experiment, for the server's own purposes."""
+        """Return the experiment for the server's own purposes; ``KeyRefused`` where there is none."""
 
     async def invalidate(self, exp_id: str) -> None:
-        """The experiment was changed here: the next call must see that, whichever process it comes by."""
+        """Return once the next call sees a change that was made here, whichever process it comes by."""
 
     async def close(self) -> None:
         """Refuse new calls and wait for those under way."""
@@ -55,10 +51,10 @@ class ScriptChecker(Protocol):
     """What is asked of the workers beside calls: ``app.sandbox.host.pool.Pool``, or the remote one."""
 
     async def check(self, scripts: dict[str, str], *, lint: bool) -> list[Fault]:
-        """What is wrong with the scripts."""
+        """Return what is wrong with the scripts."""
 
     async def walls(self) -> dict[str, Any]:
-        """The walls that stand, or why there are none."""
+        """Return which confinement layers are active, or why there are none."""
 
 
 class TrialAPI(Protocol):

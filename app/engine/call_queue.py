@@ -10,14 +10,15 @@ from contextvars import Context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from app.engine.calls import Call
+from app.engine.batch import Batch
+from app.engine.calls import AnyCall
 from app.errors import OutcomeUnknown, Overloaded, StoreUnavailable
 
 _BATCH_BYTES = 8 * 2**20
 # A queue may grow to so many times what is left for all: ten full ones leave a hundredth of it for newcomers.
 _SHARE = 9
 _LITTLE_SECONDS = 1.0
-C = TypeVar("C", bound=Call)
+C = TypeVar("C", bound=AnyCall)
 
 
 @dataclass
@@ -37,26 +38,29 @@ class QueueLimits:
         fits = size + more <= _SHARE * (self.size - more) or not self.waiting
         return calls < _SHARE * self.calls and fits
 
-    def change(self, calls: Iterable[Call], sign: int) -> None:
+    def change(self, calls: Iterable[AnyCall], sign: int) -> None:
         """Calls begin (-1) or cease (+1) to wait."""
         for call in calls:
             self.calls += sign
-            self.size += sign * call.size
+            self.size += sign * call.request.size
             self.waiting -= sign
 
 
 class CallQueue(Generic[C]):
-    """Calls in order of arrival, handed to ``work`` as lists of one kind, without two that exclude one another."""
+    """Calls in order of arrival, handed to ``work`` in batches of one kind, without two that exclude one another.
+
+    ``work`` answers or puts back every call of its batch. If it raises, the open calls are answered with its error.
+    """
 
     def __init__(
         self,
-        work: Callable[[list[C]], Awaitable[None]],
-        budget: QueueLimits,
+        work: Callable[[Batch[C]], Awaitable[None]],
+        limits: QueueLimits,
         queue_calls: int,
         batch_calls: int,
     ) -> None:
         self._work = work
-        self._budget = budget
+        self._limits = limits
         self._queue_calls = queue_calls
         self._batch_calls = batch_calls
         self._queue: deque[C] = deque()
@@ -77,14 +81,14 @@ class CallQueue(Generic[C]):
     def add(self, call: C) -> None:
         """Queue a call; ``Overloaded`` if too many wait."""
         waiting = len(self._queue)
-        if waiting >= self._queue_calls or not self._budget.admits(waiting, self._size, call.size):
+        if waiting >= self._queue_calls or not self._limits.admits(waiting, self._size, call.request.size):
             raise Overloaded()
         self._waits([call], +1)
         self._queue.append(call)
         self._wake()
 
     def put_back(self, calls: list[C], singly: bool = False) -> None:
-        """Return calls that were not run to the front; ``singly`` if one of them harmed its worker."""
+        """Return calls to the front; with ``singly`` they are run one at a time, as one of them kills its worker."""
         self._waits(calls, +1)
         self._queue.extendleft(reversed(calls))
         if singly:
@@ -93,8 +97,8 @@ class CallQueue(Generic[C]):
 
     def _waits(self, calls: list[C], sign: int) -> None:
         """Calls begin (+1) or cease (-1) to wait."""
-        self._budget.change(calls, -sign)
-        self._size += sign * sum(call.size for call in calls)
+        self._limits.change(calls, -sign)
+        self._size += sign * sum(call.request.size for call in calls)
 
     def _wake(self) -> None:
         if self._task is None:
@@ -107,17 +111,16 @@ class CallQueue(Generic[C]):
         while self._queue:
             self._give_up_late(away)
             if batch := self._take():
-                away = await self._work_off(batch)
+                away = await self._work_off(Batch(batch, self.put_back))
         self._task = None
 
-    async def _work_off(self, batch: list[C]) -> bool:
-        """Work on a batch; whether it failed because MongoDB was away."""
-        had_time = min(call.deadline for call in batch) - time.monotonic() > _LITTLE_SECONDS
+    async def _work_off(self, batch: Batch[C]) -> bool:
+        """Work on a batch; return whether it failed because MongoDB was away."""
+        had_time = batch.deadline - time.monotonic() > _LITTLE_SECONDS
         try:
             await self._work(batch)
         except Exception as error:
-            for call in batch:
-                call.fail(error)
+            batch.fail_all(error)
             # With its time all but over it fails although MongoDB is there.
             return had_time and isinstance(error, StoreUnavailable | OutcomeUnknown)
         return False
@@ -148,7 +151,7 @@ class CallQueue(Generic[C]):
                 left.append(call)
             else:
                 batch.append(call)
-                room -= call.size
+                room -= call.request.size
             taken |= call.exclusive  # of those left too: they keep their order among themselves
         self._queue.extendleft(reversed(left))
         self._waits(batch, -1)

@@ -1,29 +1,11 @@
-"""The calls that wait in an experiment's queues, and their answers."""
+"""The calls that wait in an experiment's queues."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-
-@dataclass(frozen=True)
-class ActionAnswer:
-    """The answer to getaction: ``advice_id`` where the experiment gives advices; ``debug`` is what scripts showed."""
-
-    action: dict[str, Any]
-    context: dict[str, Any]
-    advice_id: str | None
-    debug: list[Any]
-
-
-@dataclass(frozen=True)
-class RewardAnswer:
-    """The answer to setreward; ``duplicate`` if the same reward had been accepted before."""
-
-    context: dict[str, Any]
-    action: dict[str, Any]
-    reward: dict[str, Any]
-    duplicate: bool = False
+from app.domain.requests import ActionRequest, RewardRequest
 
 
 class Promise(Protocol):
@@ -33,30 +15,32 @@ class Promise(Protocol):
         """Whether it was answered, or nobody waits any more."""
 
     def set_result(self, result: Any, /) -> None:
-        """The answer."""
+        """Answer."""
 
     def set_exception(self, exception: Exception, /) -> None:
-        """The error instead."""
+        """Answer with an error."""
+
+
+R = TypeVar("R", ActionRequest, RewardRequest)
 
 
 @dataclass(eq=False)
-class Call:
-    """A call on its way.
+class Call(Generic[R]):
+    """A request on its way; ``deadline`` is a time of ``time.monotonic``.
 
-    ``id`` is the id of the row it will make, drawn once however often it is tried; ``size`` is about how many bytes it
-    holds while it waits.
+    ``id`` is the id of the row it will make. It is drawn once, however often the call is tried.
     """
 
     id: str
     deadline: float
     promise: Promise
-    request_id: str | None
-    size: int
+    request: R
 
     @property
     def exclusive(self) -> set[str]:
-        """What no other call of the same batch may have."""
-        return set() if self.request_id is None else {f"request:{self.request_id}"}
+        """Names of which no two calls of the same batch may share one."""
+        request_id = self.request.request_id
+        return set() if request_id is None else {f"request:{request_id}"}
 
     def answer(self, value: object) -> None:
         """Answer it, unless its caller is gone."""
@@ -64,32 +48,23 @@ class Call:
             self.promise.set_result(value)
 
     def fail(self, error: Exception) -> None:
-        """Answer it with an error."""
+        """Answer it with an error, unless its caller is gone."""
         if not self.promise.done():
             self.promise.set_exception(error)
 
 
-@dataclass(eq=False)
-class ActionCall(Call):
+class ActionCall(Call[ActionRequest]):
     """A getaction."""
 
-    context: dict[str, Any]
 
-
-@dataclass(eq=False)
-class RewardCall(Call):
-    """A setreward: for an advice, whose context and action are looked up, or for a context and action.
-
-    ``default`` marks the default reward of an advice that timed out.
-    """
-
-    reward: dict[str, Any]
-    advice_id: str | None = None
-    context: dict[str, Any] | None = None
-    action: dict[str, Any] | None = None
-    default: bool = False
+class RewardCall(Call[RewardRequest]):
+    """A setreward."""
 
     @property
     def exclusive(self) -> set[str]:
         """Also its advice, which takes one reward."""
-        return super().exclusive | (set() if self.advice_id is None else {f"advice:{self.advice_id}"})
+        advice_id = self.request.advice_id
+        return super().exclusive | (set() if advice_id is None else {f"advice:{advice_id}"})
+
+
+AnyCall = ActionCall | RewardCall

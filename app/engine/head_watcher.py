@@ -9,9 +9,28 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from time import monotonic as now
+from typing import Protocol
 
 from app.engine.view import View
-from app.storage.head_stream import HeadChangeStream, Stream, StreamBroken
+from app.storage.head_stream import StreamBroken
+
+
+class NewsStream(Protocol):
+    """An open stream; ``app.storage.head_stream.Stream``."""
+
+    async def news(self) -> list[tuple[str, float]]:
+        """Return the seqs that heads got since this was last asked, in order. Raises ``StreamBroken``."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
+class NewsSource(Protocol):
+    """Opens streams; ``app.storage.head_stream.HeadChangeStream``."""
+
+    async def open(self) -> NewsStream:
+        """Return a stream that begins no later than any majority read that is sent from now on, or ``StreamBroken``."""
+
 
 # How often news are asked for, which is how far behind other servers a getaction is as a rule.
 _PACE_SECONDS = 0.1
@@ -21,10 +40,13 @@ _NEVER = float("inf")
 
 
 class HeadWatcher:
-    """The highest seq heard of each head, since when all were heard of, and until when."""
+    """Knows the highest seq heard of each head, since when all were heard of, and until when.
 
-    def __init__(self, heads: HeadChangeStream | None, listening_seconds: float) -> None:
-        self._heads = heads
+    Listens while it is asked, and for ``listening_seconds`` after; without a ``source`` it never does.
+    """
+
+    def __init__(self, source: NewsSource | None, listening_seconds: float) -> None:
+        self._source = source
         self._linger = listening_seconds
         self._seqs: dict[str, float] = {}
         self._since = _NEVER
@@ -33,16 +55,19 @@ class HeadWatcher:
         self._task: asyncio.Task[None] | None = None
 
     def outdated(self, view: View) -> bool:
-        """Whether a head of the view is known to have moved on."""
+        """Return whether a head of the view is known to have moved on."""
         seqs = self._seqs
         return any(seqs.get(exp_id, 0) > head.seq for exp_id, head in view.heads.items())
 
     def checked(self, read: float) -> float:
-        """The moment for which a view that was read at ``read``, and isn't outdated, is known to be right."""
+        """Return the moment for which a view that was read at ``read``, and isn't outdated, is known to be right.
+
+        Times are of ``time.monotonic``.
+        """
         self._wanted = now()
-        if self._task is None and self._heads is not None:
-            # In a context of its own: whoever is first may have little time left, and that limit would be inherited.
-            self._task = asyncio.get_running_loop().create_task(self._listen(self._heads), context=Context())
+        if self._task is None and self._source is not None:
+            # In a context of its own: the first caller may have little time left, and that limit would be inherited.
+            self._task = asyncio.get_running_loop().create_task(self._listen(self._source), context=Context())
         return max(read, self._until) if read >= self._since else read
 
     async def close(self) -> None:
@@ -51,12 +76,12 @@ class HeadWatcher:
             task.cancel()
             await asyncio.wait([task])
 
-    async def _listen(self, heads: HeadChangeStream) -> None:
+    async def _listen(self, source: NewsSource) -> None:
         pause = _PACE_SECONDS
         try:
             while self._is_wanted():
                 try:
-                    stream = await heads.open()
+                    stream = await source.open()
                     pause = _PACE_SECONDS
                     await self._follow(stream)
                 except StreamBroken:
@@ -65,7 +90,7 @@ class HeadWatcher:
         finally:
             self._task = None
 
-    async def _follow(self, stream: Stream) -> None:
+    async def _follow(self, stream: NewsStream) -> None:
         try:
             self._since = now()
             while self._is_wanted():

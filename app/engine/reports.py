@@ -1,4 +1,4 @@
-"""What goes wrong in scripts, written down for their owners, never on the way of a call and never in a flood."""
+"""Failures of scripts, stored for their owners beside the way of a call, and never in a flood."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from app.domain.experiment import Experiment
 from app.domain.ids import new_id
+from app.domain.rows import ErrorRow
 from app.errors import ScriptFailed, StoreUnavailable
 from app.sandbox.protocol import Failed
-from app.storage.client import Document
 from app.storage.store import Store
 
 ROWS_PER_SECOND = 10
@@ -22,24 +22,24 @@ class Reports:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rows: list[Document] = []
+        self._rows: list[ErrorRow] = []
         self._stored: dict[str, tuple[int, int]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def report(self, experiment: Experiment, failed: Failed) -> ScriptFailed:
-        """Note the failure; the error to answer the call with."""
+        """Note the failure; return the error to answer the call with."""
         if self._has_room(experiment.id):
             self._rows.append(
-                {
-                    "_id": new_id(),
-                    "exp_id": experiment.id,
-                    "date": datetime.now(UTC),
-                    "revision": experiment.revision,
-                    "script": failed.script,
-                    "line": failed.line,
-                    "message": failed.message,
-                    "source": failed.source,
-                }
+                ErrorRow(
+                    id=new_id(),
+                    exp_id=experiment.id,
+                    date=datetime.now(UTC),
+                    revision=experiment.revision,
+                    script=failed.script,
+                    line=failed.line,
+                    message=failed.message,
+                    source=failed.source,
+                )
             )
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._save(), context=Context())

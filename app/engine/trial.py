@@ -11,19 +11,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from app.domain.experiment import SCRIPTS
+from app.domain.experiment import SCRIPTS, Experiment
 from app.domain.ids import seed_of
 from app.domain.theta import ThetaKey, joined
 from app.engine.head_watcher import HeadWatcher
 from app.engine.limits import Limits
+from app.engine.reader import StoreReader
 from app.engine.runtime import Runtime
-from app.engine.view import CachedTheta, CacheUsage, View
+from app.engine.thetas import CachedTheta, CacheUsage
 from app.errors import Overloaded
 from app.sandbox.host.pool import Pool
 from app.sandbox.protocol import Done, Failed, Item
@@ -124,31 +124,68 @@ class Trials:
 
     async def _make(self, exp_id: str, trial: Trial) -> Tried:
         with time_limit(self._limits.timeout_seconds):
-            async with self._store.snapshot() as moment:
-                runtime = _Apart(exp_id, moment, self._pool, self._limits, trial)
+            async with self._store.snapshot() as snapshot:
+                reader = TrialReader(snapshot, exp_id, trial)
+                runtime = Runtime(exp_id, reader, self._pool, self._limits, CacheUsage(), HeadWatcher(None, 0))
                 try:
-                    return await runtime.visit()
+                    return await _Visit(runtime, reader, trial).make()
                 finally:
                     runtime.drop()
 
 
-class _Apart(Runtime):
-    """A runtime that only one trial knows of."""
+class TrialReader(StoreReader):
+    """Reads what a trial is about: its own scripts, and its own writes in place of what is stored."""
 
-    def __init__(self, exp_id: str, moment: StoreSnapshot, pool: Pool, limits: Limits, trial: Trial) -> None:
-        super().__init__(exp_id, moment, pool, limits, CacheUsage(), HeadWatcher(None, 0))
+    def __init__(self, snapshot: StoreSnapshot, exp_id: str, trial: Trial) -> None:
+        super().__init__(snapshot)
+        self.written: Writes = {}
+        self._exp_id = exp_id
+        self._scripts: dict[str, Any] = trial.scripts
+        self._empty = trial.empty
+
+    async def experiment(self, exp_id: str) -> Experiment | None:
+        """Return the experiment, the tried one with the trial's scripts."""
+        found = await super().experiment(exp_id)
+        return dataclasses.replace(found, **self._scripts) if found and exp_id == self._exp_id else found
+
+    async def thetas(self, keys: list[ThetaKey], epochs: dict[str, int]) -> list[StoredTheta]:
+        """Return those of the keys that were written or stored."""
+        written = [_written(key, self.written[key]) for key in keys if key in self.written]
+        asked = [key for key in keys if key not in self.written]
+        return written + ([] if self._empty or not asked else await super().thetas(asked, epochs))
+
+    async def theta_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
+        """Return the thetas of a range, stored or written."""
+        stored = [] if self._empty else await super().theta_range(exp_id, epoch, name, key, limit)
+        written = [
+            _written(each, theta)
+            for each, theta in self.written.items()
+            if each.exp_id == exp_id and each.name == name and key in (None, each.key)
+        ]
+        return [theta for theta in stored if theta.key not in self.written] + written
+
+    async def changed_since(self, exp_id: str, epoch: int, seq: int, limit: int) -> list[StoredTheta]:
+        """Return nothing: a snapshot does not change."""
+        return []
+
+
+class _Visit:
+    """The course of one trial."""
+
+    def __init__(self, runtime: Runtime, reader: TrialReader, trial: Trial) -> None:
+        self._runtime = runtime
+        self._reader = reader
         self._trial = trial
         self._first: Writes = {}
-        self._written: Writes = {}
 
-    async def visit(self) -> Tried:
-        """The whole trial."""
+    async def make(self) -> Tried:
+        """Run the whole trial."""
         trial = self._trial
         tried = Tried(trial.context, trial.action, trial.reward)
-        await self.refresh()
+        await self._runtime.refresh()
         tried.before = await self._whole_theta()
         await self._pretend(trial.writes)
-        tried.writes = dict(self._written)
+        tried.writes = dict(self._reader.written)
         for script in (script for script in SCRIPTS if script in trial.run):
             outcome = await self._script(script, tried)
             if isinstance(outcome, Failed):
@@ -162,7 +199,7 @@ class _Apart(Runtime):
             await self._pretend(writes)
             tried.done.append(script)
             if script != "set_reward":  # another reward for the same decision must not find what this one taught
-                tried.writes = dict(self._written)
+                tried.writes = dict(self._reader.written)
         tried.after = tried.before if tried.before is None else await self._whole_theta()
         self._show_changes(tried)
         return tried
@@ -171,36 +208,32 @@ class _Apart(Runtime):
         place = SCRIPTS.index(script)
         filled = [tried.context, tried.action, tried.reward][:place]
         item = Item(0, seed_of(script, str(self._trial.seed)), *filled, *[{}] * (3 - len(filled)))
-        outcome, _ = (await self.run(script, [item], keep=False))[0]
+        outcome, _ = (await self._runtime.run(script, [item], keep=False))[0]
         assert isinstance(outcome, Done | Failed)
         return outcome
 
     async def _pretend(self, writes: Writes) -> None:
-        """From here on the scripts find what was written, as if it had been committed."""
+        """Let the scripts find from here on what was written, as if it had been committed."""
         for exp_id in {key.exp_id for key in writes} - self._known:
-            await self._join(exp_id)
+            await self._runtime.join(exp_id)
         writes = {key: theta for key, theta in writes.items() if key.exp_id in self._known}
-        await self.know(writes)
+        await self._runtime.know(writes)
         for key, theta in writes.items():
-            held = self.cache.get(key)
-            self._first.setdefault(key, held.theta if held else None)
-            self._written[key] = theta
-            self._hold(key, CachedTheta(theta, stored=True))
-
-    def _hold(self, key: ThetaKey, held: CachedTheta) -> None:
-        """What was written stays, whatever is read from the database afterwards."""
-        super()._hold(key, CachedTheta(self._written[key], stored=True) if key in self._written else held)
+            cached = self._runtime.cache.get(key)
+            self._first.setdefault(key, cached.theta if cached else None)
+            self._reader.written[key] = theta
+            self._runtime.thetas.hold(key, CachedTheta(theta, stored=True))
 
     @property
     def _known(self) -> set[str]:
-        return set(self.view.heads) if self.view else set()
+        return set(self._runtime.view.heads) if self._runtime.view else set()
 
     async def _whole_theta(self) -> dict[str, Any] | None:
         """What ``get_theta()`` would give, unless that is too much to show."""
-        wanted = self.exp_id, "_theta", None
-        if not await self._fetch_range(wanted, _SHOWN_THETAS):
+        wanted = self._runtime.exp_id, "_theta", None
+        if not await self._runtime.thetas.fetch_range(wanted, _SHOWN_THETAS):
             return None
-        there = [entry for entry in self.cache.in_range(wanted) if entry.theta is not None]
+        there = [entry for entry in self._runtime.cache.in_range(wanted) if entry.theta is not None]
         if len(there) > _SHOWN_THETAS or sum(len(entry.theta or b"") for entry in there) > _SHOWN_BYTES:
             return None
         if len(there) == 1 and there[0].key is None and there[0].value is None:
@@ -209,7 +242,7 @@ class _Apart(Runtime):
 
     def _show_changes(self, tried: Tried) -> None:
         room = _SHOWN_BYTES
-        for key, theta in self._written.items():
+        for key, theta in self._reader.written.items():
             before = self._first[key]
             if theta == before:
                 continue
@@ -219,19 +252,9 @@ class _Apart(Runtime):
             else:
                 tried.changes.append(Change(key, _content(before), _content(theta)))
 
-    async def _load(self) -> View:
-        view = await super()._load()
-        scripts: dict[str, Any] = self._trial.scripts
-        tried = dataclasses.replace(view.experiment, **scripts)
-        return dataclasses.replace(view, experiments={self.exp_id: tried})
 
-    async def _read(
-        self, exp_ids: set[str], query: Callable[[View], Awaitable[list[StoredTheta]]]
-    ) -> tuple[View, list[StoredTheta]]:
-        if not self._trial.empty:
-            return await super()._read(exp_ids, query)
-        assert self.view is not None
-        return self.view, []
+def _written(key: ThetaKey, theta: bytes | None) -> StoredTheta:
+    return StoredTheta(key, 0, _content(theta))
 
 
 def _content(theta: bytes | None) -> Any:

@@ -1,4 +1,4 @@
-"""What HTTP processes and the engine process say to one another, over a unix socket.
+"""The messages between HTTP processes and the engine process, over a unix socket.
 
 A frame is its length in four bytes and a MessagePack array of messages. Whatever is sent within one turn of the event
 loop gathers into one frame: the busier the processes, the more calls share its cost. Each message is encoded once, on
@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from app import errors
+from app.domain.requests import ActionRequest, RewardRequest
 
 # A frame is sent once so much has gathered; nothing longer than the second bound is sent or taken.
 _FRAME_BYTES = 2**20
@@ -34,21 +35,14 @@ class ActionMessage(IpcMessage, tag=0):
     """A getaction."""
 
     exp_id: str
-    context: dict[str, Any]
-    request_id: str | None
-    size: int
+    request: ActionRequest
 
 
 class RewardMessage(IpcMessage, tag=1):
     """A setreward."""
 
     exp_id: str
-    reward: dict[str, Any]
-    advice_id: str | None
-    context: dict[str, Any] | None
-    action: dict[str, Any] | None
-    request_id: str | None
-    size: int
+    request: RewardRequest
 
 
 class Invoke(IpcMessage, tag=2):
@@ -82,7 +76,7 @@ class InvokeResponse(IpcMessage, tag=2):
 
 
 class ErrorResponse(IpcMessage, tag=3):
-    """The error instead of an answer: its class and what it holds; no class if it was a mistake of our own."""
+    """The error instead of an answer: its class and what it holds; no class if it was an internal error."""
 
     error: str
     content: dict[str, Any]
@@ -102,7 +96,7 @@ class RemoteEngineError(Exception):
 
 
 def failed(number: int, error: BaseException) -> ErrorResponse:
-    """The error as it travels."""
+    """Return the error as it travels."""
     if isinstance(error, errors.ThetaloopError):
         return ErrorResponse(number, type(error).__name__, vars(error))
     _log.error("a call failed", exc_info=error)
@@ -110,10 +104,10 @@ def failed(number: int, error: BaseException) -> ErrorResponse:
 
 
 def revived(message: ErrorResponse) -> Exception:
-    """The error as it was."""
+    """Return the error as it was."""
     kind = getattr(errors, message.error, None) if message.error else None
     if not (isinstance(kind, type) and issubclass(kind, errors.ThetaloopError)):
-        return RemoteEngineError("the engine process made a mistake; it logged which")
+        return RemoteEngineError("internal error in the engine process; see the server log")
     error = kind.__new__(kind)
     # Not by its own constructor, which writes the sentence: this one is written.
     errors.ThetaloopError.__init__(error, message.content["message"])
@@ -173,12 +167,12 @@ class Channel(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's word that the connection is there."""
+        """asyncio callback: the connection is open."""
         self._transport = cast(asyncio.Transport, transport)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's word that bytes came."""
+        """asyncio callback: bytes came."""
         self._arrived += data
         start = 0
         while len(self._arrived) - start >= 4:
@@ -197,5 +191,5 @@ class Channel(asyncio.Protocol):
         del self._arrived[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio's word that the connection is closed."""
+        """asyncio callback: the connection is closed."""
         self._lost()

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from app.engine.calls import ActionAnswer, RewardAnswer
+from app.domain.requests import ActionAnswer, RewardAnswer
 from app.engine.engine import Engine, LiveExperiment
 from app.engine.trial import Trial, Trials
 from app.errors import ThetaloopError
@@ -39,7 +39,7 @@ class EngineServer:
         self.engine = engine
         self._pool = pool
         self._trials = trials
-        self._desks: set[ClientConnection] = set()
+        self._connections: set[ClientConnection] = set()
         self._server: asyncio.AbstractServer | None = None
         self._left = asyncio.Event()
         self.answers: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -59,7 +59,7 @@ class EngineServer:
 
     async def idle(self) -> None:
         """Wait until every process that called has closed its connection."""
-        while self._desks:
+        while self._connections:
             self._left.clear()
             await self._left.wait()
 
@@ -67,17 +67,17 @@ class EngineServer:
         """Take no more connections, and close those that are there."""
         if self._server is not None:
             self._server.close()
-        for desk in self._desks:
-            desk.channel.close()
+        for connection in self._connections:
+            connection.channel.close()
         await self.idle()
 
-    def joined(self, desk: ClientConnection) -> None:
+    def joined(self, connection: ClientConnection) -> None:
         """A process connected."""
-        self._desks.add(desk)
+        self._connections.add(connection)
 
-    def left(self, desk: ClientConnection) -> None:
+    def left(self, connection: ClientConnection) -> None:
         """It closed its connection."""
-        self._desks.discard(desk)
+        self._connections.discard(connection)
         self._left.set()
 
     async def _authorize(self, exp_id: str, key: bytes) -> None:
@@ -99,12 +99,12 @@ class EngineServer:
 class ClientConnection:
     """One connection, of one HTTP process."""
 
-    def __init__(self, host: EngineServer) -> None:
+    def __init__(self, server: EngineServer) -> None:
         self.channel = Channel(self._received, self._lost)
-        self._host = host
+        self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = True
-        host.joined(self)
+        server.joined(self)
         self.channel.send(encode(InvokeResponse(0, None)))
 
     def send(self, message: ActionResponse | RewardResponse | InvokeResponse) -> None:
@@ -125,7 +125,7 @@ class ClientConnection:
             if isinstance(call, Invoke):
                 self._later(call.number, self._told(call))
             else:
-                live = self._host.engine.get_loaded(call.exp_id)
+                live = self._server.engine.get_loaded(call.exp_id)
                 if live is None:
                     self._later(call.number, self._found(call))
                 else:
@@ -134,25 +134,17 @@ class ClientConnection:
     def _queue(self, live: LiveExperiment, call: ActionMessage | RewardMessage) -> None:
         try:
             if isinstance(call, ActionMessage):
-                live.queue_action(ActionResponder(self, call), call.context, call.request_id, call.size)
+                live.queue_action(call.request, ActionResponder(self, call))
             else:
-                live.queue_reward(
-                    RewardResponder(self, call),
-                    call.reward,
-                    call.advice_id,
-                    call.context,
-                    call.action,
-                    call.request_id,
-                    call.size,
-                )
+                live.queue_reward(call.request, RewardResponder(self, call))
         except ThetaloopError as error:
             self.fail(call.number, error)
 
     async def _found(self, call: ActionMessage | RewardMessage) -> None:
-        self._queue(await self._host.engine.get(call.exp_id), call)
+        self._queue(await self._server.engine.get(call.exp_id), call)
 
     async def _told(self, ask: Invoke) -> None:
-        self.send(InvokeResponse(ask.number, await self._host.answers[ask.name](*ask.arguments)))
+        self.send(InvokeResponse(ask.number, await self._server.answers[ask.name](*ask.arguments)))
 
     def _later(self, number: int, work: Any) -> None:
         async def attempt() -> None:
@@ -168,16 +160,16 @@ class ClientConnection:
     def _lost(self) -> None:
         # Calls that are queued run to their end: they may be kept, and a retry finds out.
         self._open = False
-        self._host.left(self)
+        self._server.left(self)
 
 
 class ActionResponder:
     """The promise of an answer to a getaction."""
 
-    __slots__ = ("_call", "_desk", "_done")
+    __slots__ = ("_call", "_connection", "_done")
 
-    def __init__(self, desk: ClientConnection, call: ActionMessage) -> None:
-        self._desk = desk
+    def __init__(self, connection: ClientConnection, call: ActionMessage) -> None:
+        self._connection = connection
         self._call = call
         self._done = False
 
@@ -189,22 +181,22 @@ class ActionResponder:
         """Send the answer."""
         self._done = True
         call = self._call
-        context = None if result.context is call.context else result.context
-        self._desk.send(ActionResponse(call.number, result.action, context, result.advice_id, result.debug))
+        context = None if result.context is call.request.context else result.context
+        self._connection.send(ActionResponse(call.number, result.action, context, result.advice_id, result.debug))
 
     def set_exception(self, exception: Exception, /) -> None:
         """Send the error."""
         self._done = True
-        self._desk.fail(self._call.number, exception)
+        self._connection.fail(self._call.number, exception)
 
 
 class RewardResponder:
     """The promise of an answer to a setreward."""
 
-    __slots__ = ("_call", "_desk", "_done")
+    __slots__ = ("_call", "_connection", "_done")
 
-    def __init__(self, desk: ClientConnection, call: RewardMessage) -> None:
-        self._desk = desk
+    def __init__(self, connection: ClientConnection, call: RewardMessage) -> None:
+        self._connection = connection
         self._call = call
         self._done = False
 
@@ -216,11 +208,11 @@ class RewardResponder:
         """Send the answer."""
         self._done = True
         call = self._call
-        context = None if result.context is call.context else result.context
-        action = None if result.action is call.action else result.action
-        self._desk.send(RewardResponse(call.number, context, action, result.duplicate))
+        context = None if result.context is call.request.context else result.context
+        action = None if result.action is call.request.action else result.action
+        self._connection.send(RewardResponse(call.number, context, action, result.duplicate))
 
     def set_exception(self, exception: Exception, /) -> None:
         """Send the error."""
         self._done = True
-        self._desk.fail(self._call.number, exception)
+        self._connection.fail(self._call.number, exception)

@@ -1,7 +1,7 @@
-"""What happens on a clock, on one server at a time: snapshots, time-outs, folding of counters, purging.
+"""Runs the jobs, on one server at a time.
 
 Every job is right however often and on however many servers it runs, because each thing it does has an id of its own
-or goes through the head; the lease only saves work. A leader that stops loses the lease after some seconds.
+or goes through the engine; the lease only saves work. A leader that stops loses the lease after some seconds.
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from app.domain.decision import Decision
 from app.domain.ids import new_id
-from app.engine.engine import Engine
-from app.errors import KeyRefused, ScriptFailed, ThetaloopError
+from app.engine.api import EngineAPI
+from app.errors import ThetaloopError
+from app.jobs.counting import CountingJob
+from app.jobs.orphans import OrphanJob
+from app.jobs.purging import PurgeJob
+from app.jobs.snapshots import SnapshotJob
+from app.jobs.timeouts import TimeoutJob
 from app.jobs.times import Times
 from app.storage.store import Store
 
@@ -24,9 +28,6 @@ _LEASE = "jobs"
 _LEASE_SECONDS = 10.0
 _BEAT_SECONDS = 3.0
 _STOP_SECONDS = 10.0
-# Found within the time that a call may wait, so that those who wait for it are still answered.
-_ORPHAN_SECONDS = 3.0
-_TIMEOUTS_AT_ONCE = 100
 # Counting assumes that no decision is dated a minute before its insert.
 _CLOCKS_APART_SECONDS = 10.0
 _log = logging.getLogger("thetaloop")
@@ -35,10 +36,14 @@ _log = logging.getLogger("thetaloop")
 class Jobs:
     """The jobs of one server."""
 
-    def __init__(self, store: Store, engine: Engine, times: Times) -> None:
+    def __init__(self, store: Store, engine: EngineAPI, times: Times) -> None:
         self._store = store
-        self._engine = engine
         self._times = times
+        self.snapshots = SnapshotJob(store, times)
+        self.timeouts = TimeoutJob(store, engine)
+        self.orphans = OrphanJob(store)
+        self.counting = CountingJob(store)
+        self.purging = PurgeJob(store, times)
         self._owner = new_id()
         self._leading = False
         self._warned = False
@@ -51,11 +56,11 @@ class Jobs:
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         await self._beat()
         self._every(_BEAT_SECONDS, self._guarded(self._beat))
-        self._every(_BEAT_SECONDS, self._guarded(self.end_orphans))
-        self._every(self._times.snapshot_tick, self._led(self.snapshot))
-        self._every(self._times.timeouts, self._led(self.time_out))
-        self._every(self._times.fold, self._led(self.fold))
-        self._every(self._times.purge, self._led(self.purge))
+        self._every(_BEAT_SECONDS, self._guarded(self.orphans.run))
+        self._every(self._times.snapshot_tick, self._led(self.snapshots.run))
+        self._every(self._times.timeouts, self._led(self.timeouts.run))
+        self._every(self._times.fold, self._led(self.counting.run))
+        self._every(self._times.purge, self._led(self.purging.run))
         self._scheduler.start()
 
     async def stop(self) -> None:
@@ -68,63 +73,6 @@ class Jobs:
         if self._leading:
             self._leading = False
             await self._guarded(lambda: self._store.leases.give_up(_LEASE, self._owner))()
-
-    # The jobs ------------------------------------------------------------------------------------------------------
-
-    async def snapshot(self) -> None:
-        """Once in every interval of the clock, keep theta of each experiment that asks for it."""
-        now = await self._store.leases.now()
-        begun = self._times.interval_of(now)
-        done = await self._store.leases.last("snapshots")
-        if done is not None and done >= begun:
-            return
-        for exp_id in await self._store.experiments.with_snapshots():
-            head = (await self._store.heads.find([exp_id])).get(exp_id)
-            if head is not None:
-                await self._store.snapshots.take(exp_id, head.epoch, begun, now)
-        await self._store.leases.done("snapshots", begun)
-
-    async def time_out(self) -> None:
-        """Give advices that waited too long their default reward, in small batches, until none is left."""
-        deleted: set[str] = set()  # about to be moved away
-        now = await self._store.leases.now()
-        while overdue := await self._store.decisions.overdue(now, deleted, _TIMEOUTS_AT_ONCE):
-            settled = await asyncio.gather(*map(self._default, overdue), return_exceptions=True)
-            failures = [outcome for outcome in settled if isinstance(outcome, Exception)]
-            if failures:
-                raise failures[0]  # the next tick tries again
-            deleted |= {decision.exp_id for decision, done in zip(overdue, settled, strict=True) if not done}
-
-    async def _default(self, decision: Decision) -> bool:
-        """Record one default reward; False if its experiment is gone."""
-        try:
-            live = await self._engine.get(decision.exp_id)
-            await live.set_reward(decision.default_reward or {}, advice_id=decision.id, default=True)
-        except ScriptFailed:
-            await self._store.decisions.give_up(decision.id)
-        except KeyRefused:
-            return False
-        return True
-
-    async def end_orphans(self) -> None:
-        """End what killed servers had open; on every server, as it may be the leader that was killed."""
-        await self._store.orphans.end(_ORPHAN_SECONDS)
-
-    async def fold(self) -> None:
-        """Bring the stored counts of actions up to a minute ago."""
-        now = await self._store.leases.now()
-        for head in await self._store.heads.all():
-            await self._store.counters.fold(head.exp_id, now)
-
-    async def purge(self) -> None:
-        """Move what deleted experiments left behind, and delete what resets did."""
-        ripe = await self._store.leases.now() - timedelta(seconds=self._times.purge_after)
-        for exp_id in await self._store.archive.deleted_before(ripe):
-            await self._store.archive.move(exp_id)
-        for head in await self._store.archive.reset_before(ripe):
-            await self._store.archive.drop_old_thetas(head)
-
-    # Running them --------------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
         apart = abs((datetime.now(UTC) - await self._store.leases.now()).total_seconds())

@@ -180,15 +180,15 @@ async def running_front(config: Config, path: Path, number: int) -> AsyncIterato
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened_store(config))
         limits = _limits(config)
-        line = EngineClient(path, limits)
-        stack.push_async_callback(line.close)
-        await line.open()
-        engine = RemoteEngine(line, limits)
+        client = EngineClient(path, limits)
+        stack.push_async_callback(client.close)
+        await client.open()
+        engine = RemoteEngine(client, limits)
         stack.push_async_callback(engine.close)
         # Simulations run where they are asked for: each process has its share of the places, and at least one.
         places, more = divmod(config["simulation.max_workers"], config["server.processes"])
         places = max(1, places + (number < more))
-        remote = engine, RemotePool(line), RemoteTrials(line)
+        remote = engine, RemotePool(client), RemoteTrials(client)
         yield await stack.enter_async_context(_services(config, store, *remote, places))
 
 

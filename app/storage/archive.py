@@ -6,8 +6,9 @@ from datetime import datetime
 
 from pymongo import errors
 
+from app.domain.experiment import Head
 from app.storage.client import Chunk, Document, Storage, only_duplicates
-from app.storage.heads import DELETING
+from app.storage.heads import DELETING, head_of
 
 # The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
 _MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
@@ -54,17 +55,17 @@ class Archive(Storage):
             if not only_duplicates(error):
                 raise
 
-    async def reset_before(self, date: datetime) -> list[Document]:
+    async def reset_before(self, date: datetime) -> list[Head]:
         """Heads of experiments that were reset before ``date`` and whose old thetas are still there."""
-        return [head async for head in self.db.heads.find({"reset": {"$lte": date}})]
+        return [head_of(head) async for head in self.db.heads.find({"reset": {"$lte": date}})]
 
-    async def drop_old_thetas(self, head: Document) -> None:
+    async def drop_old_thetas(self, head: Head) -> None:
         """Delete the thetas of epochs that are over."""
         while True:
-            wanted = {"exp_id": head["_id"], "epoch": {"$lt": head["epoch"]}}
+            wanted = {"exp_id": head.exp_id, "epoch": {"$lt": head.epoch}}
             ids = [row["_id"] async for row in self.db.theta.find(wanted, {"_id": 1}).limit(5_000)]
             if not ids:
                 break
             await self.db.theta.delete_many({"_id": {"$in": ids}})
-        done = {"_id": head["_id"], "epoch": head["epoch"]}
+        done = {"_id": head.exp_id, "epoch": head.epoch}
         await self.db.heads.update_one(done, {"$unset": {"reset": 1}})

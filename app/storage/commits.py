@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.decision import Decision, Reward
+from app.domain.events import ThetaEvent
+from app.domain.rows import LogRow
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import Document, time_limit
+from app.storage.client import time_limit
 from app.storage.decisions import Decisions
 from app.storage.group_commit import GroupCommit, PendingWrite, in_time
 from app.storage.heads import HeadMove, Heads
@@ -37,8 +39,8 @@ class Commit:
     decisions: list[Decision] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
     thetas: list[ThetaWrite] = field(default_factory=list)
-    events: list[Document] = field(default_factory=list)
-    logs: list[Document] = field(default_factory=list)
+    events: list[ThetaEvent] = field(default_factory=list)
+    logs: list[LogRow] = field(default_factory=list)
     size: int = 0
 
     @property
@@ -85,34 +87,34 @@ class Commits:
         heads = {move.expected.exp_id for move in commit.moves}
         await self._gathering.add(commit, deadline, rows=commit.rows, size=commit.size, exclusive=heads)
 
-    async def _write(self, portions: list[PendingWrite[Commit]]) -> None:
-        portions = in_time(portions)
-        if not portions:
+    async def _write(self, writes: list[PendingWrite[Commit]]) -> None:
+        writes = in_time(writes)
+        if not writes:
             return
-        several = len(portions) > 1
+        several = len(writes) > 1
         if several and time.monotonic() < self._apart_until:
-            await self._write_apart(portions)
+            await self._write_apart(writes)
             return
-        for portion in portions:
-            portion.late = OutcomeUnknown
-        commit = together([portion.content for portion in portions])
-        last = max(portions, key=lambda portion: portion.deadline)
+        for write in writes:
+            write.late = OutcomeUnknown
+        commit = together([write.content for write in writes])
+        last = max(writes, key=lambda write: write.deadline)
         try:
             with time_limit(last.seconds):
                 await self._transactions.attempt(lambda session: self._body(commit, session), last.deadline)
         except Exception as error:
             if several and not isinstance(error, OutcomeUnknown | StoreUnavailable):
                 self._apart_until = time.monotonic() + _APART_SECONDS
-                await self._write_apart(portions)
+                await self._write_apart(writes)
                 return
-            for portion in portions:
-                portion.end(error)
+            for write in writes:
+                write.end(error)
         else:
-            for portion in portions:
-                portion.end()
+            for write in writes:
+                write.end()
 
-    async def _write_apart(self, portions: list[PendingWrite[Commit]]) -> None:
-        await asyncio.gather(*(self._write([portion]) for portion in portions))
+    async def _write_apart(self, writes: list[PendingWrite[Commit]]) -> None:
+        await asyncio.gather(*(self._write([write]) for write in writes))
 
     async def _body(self, commit: Commit, session: Any) -> None:
         if commit.moves:
@@ -132,7 +134,7 @@ class Commits:
         if commit.logs:
             await self._logs.insert_in(commit.logs, session)
 
-    async def add(self, decisions: list[Decision], logs: list[Document], deadline: float) -> None:
+    async def add(self, decisions: list[Decision], logs: list[LogRow], deadline: float) -> None:
         """Write decisions with what they logged; those that an attempt of unclear outcome wrote are left alone."""
         while decisions:
             try:
@@ -142,4 +144,4 @@ class Commits:
                     raise StoreUnavailable() from None
                 there = await self._decisions.find(decisions[0].exp_id, [decision.id for decision in decisions])
                 decisions = [decision for decision in decisions if decision.id not in there]
-                logs = [row for row in logs if row["row"] not in there]
+                logs = [row for row in logs if row.row not in there]

@@ -1,7 +1,7 @@
-"""Work of several experiments that goes to MongoDB in one piece, where it comes at once.
+"""Group commit: writes that come at once share commands to MongoDB.
 
-While a few pieces are under way, whatever is added gathers for the next one. Whoever adds something hears of that only,
-and by a deadline of their own.
+While a few commands are under way, whatever is added gathers for the next one. Each caller gets its own result and its
+own deadline.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from app.errors import OutcomeUnknown, StoreUnavailable
 
 # What is larger goes alone: it would take the others' time.
 _MAX_BYTES = 2**20
-# Who is at work on a portion knows better than its timer why it is late, and so gets to say it first.
+# The task at work on a write knows better than its timer why it is late: let it end the write first.
 _GRACE_SECONDS = 0.05
 T = TypeVar("T")
 
 
 @dataclass(eq=False)
 class PendingWrite(Generic[T]):
-    """What was added at once, and who waits for it.
+    """What one caller added, and the future on which it waits.
 
     ``deadline`` is a time of ``time.monotonic``; ``rows`` and ``size`` are how many documents and about how many bytes
-    it has; two that share a name in ``exclusive`` never share a piece; ``late`` is what it ends with at its deadline.
+    it has; two that share a name in ``exclusive`` never share a group; ``late`` is what it ends with at its deadline.
     """
 
     content: T
@@ -45,7 +45,7 @@ class PendingWrite(Generic[T]):
         return self.deadline - time.monotonic()
 
     def end(self, error: Exception | None = None) -> None:
-        """Tell who added it, unless nobody waits any more."""
+        """Tell the caller, unless it no longer waits."""
         if self.done.done():
             return
         if error is None:
@@ -55,9 +55,9 @@ class PendingWrite(Generic[T]):
 
 
 class GroupCommit(Generic[T]):
-    """Hands portions to ``write``, which must end each of them, in pieces of at most so many ``rows``.
+    """Hands writes to ``write``, which must end each of them, in groups of at most so many ``rows``.
 
-    At most ``at_once`` pieces are under way.
+    At most ``at_once`` groups are under way.
     """
 
     def __init__(self, write: Callable[[list[PendingWrite[T]]], Awaitable[None]], at_once: int, rows: int) -> None:
@@ -72,36 +72,36 @@ class GroupCommit(Generic[T]):
     ) -> None:
         """Return once it is written; raises what ``write`` ended it with, or what it is ``late`` with."""
         loop = asyncio.get_running_loop()
-        portion = PendingWrite(content, deadline, rows, size, exclusive or set(), loop.create_future())
-        self._waiting.append(portion)
+        write = PendingWrite(content, deadline, rows, size, exclusive or set(), loop.create_future())
+        self._waiting.append(write)
         if len(self._tasks) < self._at_once:
             # In a context of its own: the caller's time limit is not that of what is added later.
             task = loop.create_task(self._work(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        timer = loop.call_later(max(portion.seconds, 0) + _GRACE_SECONDS, self._give_up, portion)
+        timer = loop.call_later(max(write.seconds, 0) + _GRACE_SECONDS, self._give_up, write)
         try:
-            await portion.done
+            await write.done
         finally:
             timer.cancel()
 
-    def _give_up(self, portion: PendingWrite[T]) -> None:
-        portion.end(portion.late())
-        if portion in self._waiting:
-            self._waiting.remove(portion)
+    def _give_up(self, write: PendingWrite[T]) -> None:
+        write.end(write.late())
+        if write in self._waiting:
+            self._waiting.remove(write)
 
     async def _work(self) -> None:
         while self._waiting:
-            piece = self._take()
+            group = self._take()
             try:
-                await self._write(piece)
-            except Exception as error:  # a fault of ours, which must not leave anybody waiting
-                for portion in piece:
-                    portion.end(error)
+                await self._write(group)
+            except Exception as error:  # a fault of ours, which must leave no caller waiting
+                for write in group:
+                    write.end(error)
 
     def _take(self) -> list[PendingWrite[T]]:
         first = self._waiting.popleft()
-        piece, rows, size, taken = [first], first.rows, first.size, set(first.exclusive)
+        group, rows, size, taken = [first], first.rows, first.size, set(first.exclusive)
         while self._waiting:
             another = self._waiting[0]
             rows += another.rows
@@ -109,13 +109,13 @@ class GroupCommit(Generic[T]):
             if rows > self._rows or size > _MAX_BYTES or taken & another.exclusive:
                 break
             taken |= another.exclusive
-            piece.append(self._waiting.popleft())
-        return piece
+            group.append(self._waiting.popleft())
+        return group
 
 
-def in_time(portions: list[PendingWrite[T]]) -> list[PendingWrite[T]]:
-    """Those for which somebody waits and that have time left; the others are given up."""
-    for portion in portions:
-        if portion.seconds <= 0:
-            portion.end(portion.late())
-    return [portion for portion in portions if not portion.done.done()]
+def in_time(writes: list[PendingWrite[T]]) -> list[PendingWrite[T]]:
+    """Return the writes whose callers still wait and have time left; end the others."""
+    for write in writes:
+        if write.seconds <= 0:
+            write.end(write.late())
+    return [write for write in writes if not write.done.done()]

@@ -8,13 +8,12 @@ from typing import Any
 
 from pymongo import UpdateOne
 
-from app.domain.experiment import Head
+from app.domain.experiment import DELETING, LIVE, Head
 from app.storage.client import Document, Storage
 from app.storage.elections import complete_after_election
 from app.storage.transactions import Conflict
 
-LIVE = "live"
-DELETING = "deleting"
+__all__ = ["DELETING", "LIVE", "HeadMove", "Heads", "head_of"]
 
 
 @dataclass

@@ -33,30 +33,30 @@ class Inserts:
         """
         await self._gathering.add(rows, deadline, rows=len(rows), size=size)
 
-    async def _insert(self, portions: list[PendingWrite[Rows]]) -> None:
+    async def _insert(self, writes: list[PendingWrite[Rows]]) -> None:
         pause = _PAUSE
         late: type[OutcomeUnknown | StoreUnavailable] = StoreUnavailable
-        while portions := in_time(portions):
-            for portion in portions:
-                portion.late = OutcomeUnknown
+        while writes := in_time(writes):
+            for write in writes:
+                write.late = OutcomeUnknown
             try:
-                with time_limit(max(portion.seconds for portion in portions)):
-                    rows = [row for portion in portions for row in portion.content]
+                with time_limit(max(write.seconds for write in writes)):
+                    rows = [row for write in writes for row in write.content]
                     await self._collection.insert_many(rows, ordered=False)
             except Exception as error:
                 if isinstance(error, errors.PyMongoError) and is_outage(error):
                     late = late if isinstance(error, errors.ServerSelectionTimeoutError) else OutcomeUnknown
-                    for portion in portions:
-                        portion.late = late
+                    for write in writes:
+                        write.late = late
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _MAX_PAUSE)
                     continue
                 if not (isinstance(error, errors.BulkWriteError) and only_duplicates(error)):
-                    if len(portions) == 1:
-                        return portions[0].end(error)
-                    for portion in portions:  # by itself, as nobody shall suffer from another's rows
-                        await self._insert([portion])
+                    if len(writes) == 1:
+                        return writes[0].end(error)
+                    for write in writes:  # by itself, as nobody shall suffer from another's rows
+                        await self._insert([write])
                     return
-            for portion in portions:
-                portion.end()
+            for write in writes:
+                write.end()
             return

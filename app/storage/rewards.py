@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.decision import Reward
+from app.domain.events import ThetaEvent
+from app.domain.rows import ErrorRow, LogRow
 from app.storage.client import Document, Storage
 from app.storage.elections import complete_after_election
 
@@ -26,25 +28,30 @@ class Rewards(Storage):
 class Events(Storage):
     """Changes of theta that are no rewards: a get_action that learns, a nested experiment's update, a reset."""
 
-    async def insert_in(self, events: list[Document], session: Any) -> None:
+    async def insert_in(self, events: list[ThetaEvent], session: Any) -> None:
         """Insert them as part of a transaction."""
-        await self.db.events.insert_many(events, session=session)
+        rows = [{"_id": f"{event.exp_id}:{event.seq}", **vars(event)} for event in events]
+        await self.db.events.insert_many(rows, session=session)
 
 
 class Logs(Storage):
     """What scripts logged with ``log_data``."""
 
-    async def insert_in(self, rows: list[Document], session: Any) -> None:
+    async def insert_in(self, rows: list[LogRow], session: Any) -> None:
         """Insert them as part of a transaction."""
-        await self.db.logs.insert_many(rows, session=session)
+        await self.db.logs.insert_many([_named(row) for row in rows], session=session)
 
 
 class ScriptErrors(Storage):
     """What went wrong in scripts, for their owners."""
 
-    async def insert(self, rows: list[Document]) -> None:
+    async def insert(self, rows: list[ErrorRow]) -> None:
         """Add rows."""
-        await self.db.errors.insert_many(rows, ordered=False)
+        await self.db.errors.insert_many([_named(row) for row in rows], ordered=False)
+
+
+def _named(row: LogRow | ErrorRow) -> Document:
+    return {"_id": row.id, **{name: value for name, value in vars(row).items() if name != "id"}}
 
 
 def _document(reward: Reward) -> Document:

@@ -20,6 +20,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from app.domain.experiment import Experiment, ExperimentSpec
+from app.domain.requests import ActionRequest, RewardRequest
 from app.domain.user import User
 from app.engine.engine import Engine
 from app.engine.limits import Limits
@@ -208,7 +209,7 @@ class Side:
     def kill_workers(self) -> None:
         """As the system does when memory runs out."""
         for live in self.engine._live.values():
-            worker = live.runtime._worker
+            worker = live.runtime.session.worker
             if worker is not None and worker.alive:
                 os.kill(worker.pid, signal.SIGKILL)
 
@@ -348,13 +349,13 @@ class World:
         try:
             if isinstance(op, Act):
                 live = await side.engine.get(outcome.exp_id)
-                outcome.answer = await live.get_action(outcome.context, request_id=outcome.request)
+                outcome.answer = await live.get_action(ActionRequest(outcome.context, outcome.request))
             elif isinstance(op, Reward):
                 live = await side.engine.get(outcome.exp_id)
                 about: dict[str, Any] = {"context": outcome.context, "action": {}}
                 if outcome.row is not None:
                     about = {"advice_id": outcome.row}
-                outcome.answer = await live.set_reward({"r": op.r}, request_id=outcome.request, **about)
+                outcome.answer = await live.set_reward(RewardRequest({"r": op.r}, request_id=outcome.request, **about))
             elif isinstance(op, Edit):
                 inner = self.experiments[1].id if op.exp == 0 else None
                 draft = self.draft(outcome.exp_id, inner, op.flavour)
@@ -363,7 +364,7 @@ class World:
                 named = (None, None) if op.user is None else ("user", str(op.user))
                 outcome.answer = await side.service.reset(User(OWNER), outcome.exp_id, "k", *named)
             elif isinstance(op, TimeOut):
-                await side.jobs.time_out()
+                await side.jobs.timeouts.run()
         except ThetaloopError as error:
             outcome.error = error
 

@@ -12,6 +12,7 @@ from statistics import median
 
 import pytest
 
+from app.domain.requests import ActionRequest, RewardRequest
 from app.engine.engine import LiveExperiment
 from app.engine.limits import Limits
 from app.errors import OutcomeUnknown, Overloaded, ScriptFailed, StoreUnavailable
@@ -39,7 +40,7 @@ async def saturated(slow: list[LiveExperiment], clients: int, size: int = 0) -> 
         while True:
             try:
                 with contextlib.suppress(ScriptFailed):  # on a busy machine a script may meet its limit
-                    await one.get_action({}, size=size)
+                    await one.get_action(ActionRequest({}, size=size))
                 answers["answered"] += 1
             except (Overloaded, StoreUnavailable, OutcomeUnknown):  # or its turn came when its time was all but over
                 answers["refused"] += 1
@@ -63,7 +64,7 @@ async def saturated(slow: list[LiveExperiment], clients: int, size: int = 0) -> 
 async def timed(one: LiveExperiment) -> float:
     """How long a getaction takes, which must be answered, and a setreward beside it."""
     began = time.monotonic()
-    await asyncio.gather(one.get_action({}), one.set_reward({}, context={}, action={}))
+    await asyncio.gather(one.get_action(ActionRequest({})), one.set_reward(RewardRequest({}, context={}, action={})))
     return time.monotonic() - began
 
 
@@ -121,7 +122,7 @@ def test_the_turn_of_a_call_whose_time_is_over_is_given_to_the_next(mongo: str) 
         async with engine(store, Limits(call_seconds=LIMIT, timeout_seconds=1, batch_calls=1)) as running:
             slow = await live(store, running, get_action=SLOW)
             began = time.monotonic()
-            calls = [asyncio.create_task(slow.get_action({})) for _ in range(200)]
+            calls = [asyncio.create_task(slow.get_action(ActionRequest({}))) for _ in range(200)]
             answers = await asyncio.gather(*calls, return_exceptions=True)
             assert time.monotonic() - began < 200 * SLOW_SECONDS / 2  # it should take a thirtieth
             assert sum(isinstance(answer, Overloaded) for answer in answers) > 150

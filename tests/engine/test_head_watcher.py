@@ -18,6 +18,7 @@ from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from app.domain.experiment import Experiment
+from app.domain.requests import ActionRequest, RewardRequest
 from app.engine.engine import Engine
 from app.engine.limits import Limits
 from app.errors import KeyRefused, StoreUnavailable
@@ -66,7 +67,7 @@ class Pair:
 
     async def reward(self, running: Engine | None = None) -> None:
         live = await (running or self.one).get("e")
-        await live.set_reward({}, context={}, action={"arm": "a"})
+        await live.set_reward(RewardRequest({}, context={}, action={"arm": "a"}))
 
     async def edit(self, script: str) -> None:
         await self.store.experiments.replace(dataclasses.replace(self.experiment, get_action=script), "o")
@@ -74,7 +75,7 @@ class Pair:
 
     async def seen(self) -> Any:
         """What the second engine's getaction answers."""
-        return (await (await self.two.get("e")).get_action({})).action["seen"]
+        return (await (await self.two.get("e")).get_action(ActionRequest({}))).action["seen"]
 
     async def answers(self) -> bool:
         """Whether MongoDB is there for the second engine."""
@@ -93,7 +94,7 @@ class Pair:
     async def listens(self, after: float = 0.0) -> None:
         """Call the second engine until it follows a stream that was opened after that moment."""
         async with asyncio.timeout(60):
-            while not after < self.two._hints._since < float("inf"):
+            while not after < self.two._watcher._since < float("inf"):
                 await self.seen()
                 await asyncio.sleep(0.01)
 
@@ -188,8 +189,8 @@ def test_what_a_server_commits_itself_is_no_news(mongo: str) -> None:
             assert await pair.seen() == number
         view = (await pair.two.get("e")).runtime.view
         assert view is not None
-        await until(lambda: pair.two._hints._seqs.get("e") == 10)
-        assert not pair.two._hints.outdated(view)
+        await until(lambda: pair.two._watcher._seqs.get("e") == 10)
+        assert not pair.two._watcher.outdated(view)
 
     with_pair(mongo, story)
 
@@ -211,7 +212,7 @@ def test_heads_are_hardly_read_while_the_stream_gets_on(mongo: str) -> None:
 def test_without_a_stream_heads_are_read_before_use(mongo: str) -> None:
     async def story(pair: Pair) -> None:
         for running in (pair.one, pair.two):
-            running._hints._heads = None
+            running._watcher._source = None
         await pair.seen()
         await pair.reward()
         await pair.sees(1)
@@ -257,7 +258,7 @@ def test_the_stream_comes_back_with_mongodb(own_mongo: EmbeddedMongo, away: str)
             with contextlib.suppress(AutoReconnect):
                 await pair.store.db.client.admin.command("replSetStepDown", 1, force=True)
         async with asyncio.timeout(60):
-            while not (await pair.answers() and before < pair.two._hints._since < float("inf")):
+            while not (await pair.answers() and before < pair.two._watcher._since < float("inf")):
                 pass
         await pair.reward()
         await pair.sees(2)
@@ -270,7 +271,7 @@ def test_the_stream_comes_back_with_mongodb(own_mongo: EmbeddedMongo, away: str)
 def test_a_server_that_nobody_calls_asks_for_no_news(mongo: str) -> None:
     async def story(pair: Pair) -> None:
         await pair.listens()
-        await until(lambda: pair.two._hints._task is None)
+        await until(lambda: pair.two._watcher._task is None)
         portions = pair.wire.portions
         assert await pair.cut() == 0
         await asyncio.sleep(0.5)
@@ -291,7 +292,7 @@ def test_news_of_very_many_experiments_take_no_more_room_and_lose_nothing(mongo:
             await pair.store.db.heads.insert_many([{"_id": f"x{start + n}", "seq": 0} for n in range(10_000)])
             await pair.seen()
         await pair.listens(after=began)
-        assert len(pair.two._hints._seqs) <= 20_000
+        assert len(pair.two._watcher._seqs) <= 20_000
         await pair.reward()
         await pair.sees(1)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.experiment import Experiment
+from app.domain.requests import ActionRequest, RewardRequest
 from app.engine.engine import Engine
 from app.engine.limits import Limits
 from app.engine.view import View
@@ -25,7 +26,7 @@ SLOW = COUNTING | {"get_action": "import time\ntime.sleep(0.2)\nself.get_theta('
 
 async def reward(running: Engine, exp_id: str) -> None:
     live = await running.get(exp_id)
-    await live.set_reward({}, context={}, action={"arm": "a"})
+    await live.set_reward(RewardRequest({}, context={}, action={"arm": "a"}))
 
 
 def with_two_engines(mongo: str, story: Callable[[Store, Engine, Engine, str], Awaitable[None]]) -> None:
@@ -44,7 +45,7 @@ def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo
     async def story(store: Store, one: Engine, two: Engine, exp_id: str) -> None:
         await reward(one, exp_id)
         live = await one.get(exp_id)
-        asked = asyncio.create_task(live.get_action({}))
+        asked = asyncio.create_task(live.get_action(ActionRequest({})))
         await asyncio.sleep(0.1)  # the script sleeps twice as long
         live.runtime.drop()
         await asked
@@ -72,7 +73,7 @@ def test_an_edit_that_cannot_be_read_again_at_once_is_made_all_the_same(mongo: s
                 with time_limit(0.2):
                     await running.invalidate(one.runtime.exp_id)
                 proxy.dark = False
-                assert (await one.get_action({})).action == {"arm": "edited"}
+                assert (await one.get_action(ActionRequest({}))).action == {"arm": "edited"}
             await through.close()
 
     with_a_store(mongo, story)
@@ -89,8 +90,8 @@ def test_nobody_runs_on_a_theta_that_is_newer_than_what_its_row_will_say(mongo: 
         async with engine(store, Limits(staleness_seconds=60)) as here, engine(store, Limits()) as there:
             mine = await live(store, here, **counting)
             theirs = await there.get(mine.runtime.exp_id)
-            await mine.get_action({})
-            await theirs.set_reward({}, context={}, action={})
+            await mine.get_action(ActionRequest({}))
+            await theirs.set_reward(RewardRequest({}, context={}, action={}))
             refresh, refreshing, released = mine.runtime.refresh, asyncio.Event(), asyncio.Event()
 
             async def held_up() -> View:
@@ -99,10 +100,10 @@ def test_nobody_runs_on_a_theta_that_is_newer_than_what_its_row_will_say(mongo: 
                 return await refresh()
 
             mine.runtime.refresh = held_up  # type: ignore[method-assign]
-            mine.runtime._hints.outdated = lambda view: False  # type: ignore[method-assign]
-            rewarding = asyncio.create_task(mine.set_reward({}, context={}, action={}))
+            mine.runtime._watcher.outdated = lambda view: False  # type: ignore[method-assign]
+            rewarding = asyncio.create_task(mine.set_reward(RewardRequest({}, context={}, action={})))
             await refreshing.wait()
-            asked = asyncio.create_task(mine.get_action({}))
+            asked = asyncio.create_task(mine.get_action(ActionRequest({})))
             await asyncio.wait([asked], timeout=0.5)
             released.set()
             await asyncio.gather(rewarding, asked)

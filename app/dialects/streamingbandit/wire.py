@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from app.domain.experiment import SCRIPTS, Experiment, ExperimentSpec
 from app.domain.ids import seed_of
+from app.domain.requests import ActionAnswer, RewardAnswer
 from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan
-from app.engine.calls import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, whole
 from app.services.catalogue import Template

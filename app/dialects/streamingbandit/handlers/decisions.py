@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from app.dialects.streamingbandit.wire import action_answer, reward_answer
+from app.domain.requests import ActionRequest, RewardRequest
 from app.engine.api import ExperimentAPI
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
@@ -40,7 +41,7 @@ class CoreHandler(FastHandler):
     async def decide(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
         """One getaction; ``share`` is how many calls share the request."""
         context = json_object("context", given.get("context", {}))
-        answer = await live.get_action(context, request_id=_request_id(given), size=self._size // share)
+        answer = await live.get_action(ActionRequest(context, _request_id(given), self._size // share))
         return action_answer(answer, self.services.config["server.debug"])
 
     async def learn(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
@@ -53,7 +54,8 @@ class CoreHandler(FastHandler):
                 "context": json_object("context", given.get("context", {})),
                 "action": json_object("action", _required(given, "action", " (or advice_id)")),
             }
-        answer = await live.set_reward(reward, request_id=_request_id(given), size=self._size // share, **about)
+        request = RewardRequest(reward, request_id=_request_id(given), size=self._size // share, **about)
+        answer = await live.set_reward(request)
         return reward_answer(answer, self.services.config["server.debug"])
 
     async def each(
