@@ -69,7 +69,10 @@ SETTINGS = (
         "sandbox.single_use", bool, False, "run every call in a fresh process; a policy then keeps nothing of its own"
     ),
     Setting(
-        "sandbox.unsafe", bool, False, "run scripts without walls, for a system that has none; loopback addresses only"
+        "sandbox.unsafe",
+        bool,
+        False,
+        "run scripts without confinement, where none is possible; loopback addresses only",
     ),
     Setting("simulation.max_workers", int, 2, "simulations run at once, each in a process of its own", minimum=1),
     Setting("simulation.dask_scheduler", str, "", "address of a Dask scheduler whose workers run repetitions; or none"),

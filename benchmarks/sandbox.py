@@ -46,7 +46,7 @@ class Plain:
 
 
 def plain_call(times: int) -> float:
-    """Seconds per call of ``exec`` in this process: no wall, no limit, no cleaning."""
+    """Seconds per call of ``exec`` in this process: no confinement, no limit, no cleaning."""
     code = compile(SCRIPT, "get_action", "exec")
     started = time.perf_counter()
     for _ in range(times):
@@ -103,7 +103,7 @@ async def main() -> None:
         each.kill()
     await zygote.stop()
 
-    print(f"walls: {zygote.active}\n")
+    print(f"confinement: {zygote.active}\n")
     for what, value in (
         ("a call singly, beside plain exec", f"{single / plain:8.1f} x"),
         (f"a call in frames of {FRAME}, beside plain exec", f"{framed / plain:8.1f} x"),

@@ -3,7 +3,7 @@
     python -m benchmarks.simulate [--draws N] [DEFAULT ...]
 
 The loop runs the compiled scripts of a ready-made experiment in this process with theta in a dict: no limits, no
-copies, no JSON, no walls, one seed for all. Both are measured in turn, several times over, and the medians compared.
+copies, no JSON, no confinement, one seed for all. Both are measured in turn, several times over, and medians compared.
 Memory is the largest resident size that the server's processes reach. Last, ``wrk`` asks another experiment for actions
 while nothing else goes on and while a simulation runs flat out, in turn. ``PROFILE.rst`` says where the time goes.
 """

@@ -20,7 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "app.config": {"app.errors"},
     "app.domain": {"app.domain", "app.errors"},
     "app.observability": {"app.observability"},
-    "app.analysis": {"app.analysis", "app.sandbox.protocol", "app.domain", "app.errors"},
+    "app.analysis": {"app.analysis", "app.domain", "app.errors"},
     "app.sandbox": {"app.sandbox", "app.domain", "app.errors", "policies"},
     "app.storage": {"app.storage", "app.domain", "app.errors"},
     "app.engine": {"app.engine", "app.sandbox", "app.storage", "app.domain", "app.errors"},

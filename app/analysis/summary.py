@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 from typing import Any
 
-from scipy.special import stdtrit
+from app.analysis.intervals import Z_95, mean_interval
+from app.domain.simulation import ArmTotals, RepetitionResult
 
-from app.sandbox.protocol import Arm, Point
-
-# How many standard errors make a 95 % interval of a mean of many; of few repetitions, Student's t says so.
-INTERVAL = 1.96
-_UPPER = 0.975
+INTERVAL = Z_95
 TOTAL = ""  # the regret of all arms together; no arm has an empty name
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one repetition came to."""
-
-    arms: list[Arm]
-    points: list[Point]
-
-
-def arms_table(results: Sequence[Result], expected: Mapping[str, float] | None = None) -> dict[str, dict[str, Any]]:
+def arms_table(
+    results: Sequence[RepetitionResult], expected: Mapping[str, float] | None = None
+) -> dict[str, dict[str, Any]]:
     """By arm: pulls and mean reward over all repetitions, the share of the pulls, and the regret where it is known."""
-    same: dict[str, list[Arm]] = {name: [] for name in _names(results)}
+    same: dict[str, list[ArmTotals]] = {name: [] for name in _names(results)}
     for result in results:
         for arm in result.arms:
             same[arm.name].append(arm)
@@ -54,7 +44,7 @@ def spread_of(name: str, found: tuple[float, float] | None, repetitions: int) ->
     return {name: mean} | ({f"{name}_low": mean - half, f"{name}_high": mean + half} if repetitions > 1 else {})
 
 
-def series(results: Sequence[Result], expected: Mapping[str, float] | None = None) -> dict[str, Any]:
+def series(results: Sequence[RepetitionResult], expected: Mapping[str, float] | None = None) -> dict[str, Any]:
     """By draws: reward and pulls so far, and regret where the ``expected`` reward of each arm is known.
 
     Where repetitions are still under way it goes as far as all of those that have begun.
@@ -88,7 +78,7 @@ def regret(pulls: Mapping[str, int], expected: Mapping[str, float]) -> float:
     return sum(count * (best - expected[name]) for name, count in pulls.items())
 
 
-def regrets(results: Sequence[Result], expected: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+def regrets(results: Sequence[RepetitionResult], expected: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     """What each arm cost and, under ``TOTAL``, all of them: mean over the repetitions, half the width of its interval.
 
     Empty where an arm's expected reward is unknown.
@@ -97,14 +87,14 @@ def regrets(results: Sequence[Result], expected: Mapping[str, float]) -> dict[st
     if not expected or not names or any(name not in expected for name in names):
         return {}
     pulls = [{arm.name: arm.pulls for arm in result.arms} for result in results]
-    found = {name: _interval([regret({name: one.get(name, 0)}, expected) for one in pulls]) for name in names}
-    return {**found, TOTAL: _interval([regret(one, expected) for one in pulls])}
+    found = {name: mean_interval([regret({name: one.get(name, 0)}, expected) for one in pulls]) for name in names}
+    return {**found, TOTAL: mean_interval([regret(one, expected) for one in pulls])}
 
 
 def _curve(name: str, curves: list[list[float]]) -> dict[str, list[float]]:
     if len(curves) <= 1:
         return {name: curves[0] if curves else []}
-    found = [_interval(list(values)) for values in zip(*curves, strict=True)]
+    found = [mean_interval(list(values)) for values in zip(*curves, strict=True)]
     return {
         name: [mean for mean, _ in found],
         f"{name}_low": [mean - half for mean, half in found],
@@ -112,20 +102,11 @@ def _curve(name: str, curves: list[list[float]]) -> dict[str, list[float]]:
     }
 
 
-def _interval(values: list[float]) -> tuple[float, float]:
-    mean = fmean(values)
-    if len(values) == 1:
-        return mean, 0.0
-    freedom = len(values) - 1
-    half = stdtrit(freedom, _UPPER) * sqrt(sum((value - mean) ** 2 for value in values) / freedom / len(values))
-    return mean, float(half)
-
-
 def _means(curves: list[list[int]]) -> list[float] | list[int]:
     return curves[0] if len(curves) == 1 else [fmean(values) for values in zip(*curves, strict=True)]
 
 
-def _counts(result: Result, name: str, length: int) -> list[int]:
+def _counts(result: RepetitionResult, name: str, length: int) -> list[int]:
     """The pulls of an arm at each point; those before its first one do not know it yet."""
     place = next((place for place, arm in enumerate(result.arms) if arm.name == name), None)
     if place is None:
@@ -133,5 +114,5 @@ def _counts(result: Result, name: str, length: int) -> list[int]:
     return [point.pulls[place] if place < len(point.pulls) else 0 for point in result.points[:length]]
 
 
-def _names(results: Sequence[Result]) -> list[str]:
+def _names(results: Sequence[RepetitionResult]) -> list[str]:
     return sorted({arm.name for result in results for arm in result.arms})

@@ -22,7 +22,7 @@ _FED_AT_ONCE = 4
 
 
 async def prepared(services: Services, url: str) -> str:
-    """Make what is missing; returns what to tell whoever started it."""
+    """Create the account, experiments and visits that are missing; return the text to print."""
     password = kept_secret(services.config.data_dir, "demo-password", 12)
     user = User(ACCOUNT, admin=True)
     if await services.store.users.find(ACCOUNT) is None:
@@ -53,9 +53,9 @@ async def prepared(services: Services, url: str) -> str:
 
 
 async def _feed(services: Services, experiment: Experiment, default: Template, turns: asyncio.Semaphore) -> None:
-    """Let simulated visitors call the experiment, as its own get_context and get_reward describe them.
+    """Call the experiment for simulated visitors, as its own get_context and get_reward describe them.
 
-    Only as many as it lacks: the demo may have been ended before they all had come. One that was edited is left alone.
+    Only for those that are missing, as an earlier demo may have been stopped half-way. Edited experiments get none.
     """
     visits = _VISITS_SHOWN if default.id in _SHOWN else _VISITS
     head = (await services.store.heads.find([experiment.id])).get(experiment.id)
@@ -79,17 +79,17 @@ async def _visit(services: Services, experiment: Experiment, number: int) -> Non
 
 
 def _calls(url: str, experiment: Experiment, default: Template) -> list[str]:
-    """Two commands that work as they are: an action, and a reward for one."""
+    """Return two commands to paste: one for an action, one for its reward."""
     context = default.example.get("context", {})
     asked = urlencode({"key": experiment.key} | ({"context": _json(context)} if context else {}))
-    told = urlencode(
+    rewarded = urlencode(
         {"key": experiment.key} | {k: _json(v) for k, v in ({"context": context} | default.example).items()}
     )
     return [
         "",
         f"  {experiment.name}",
         f"    curl '{url}/getaction/{experiment.id}?{asked}'",
-        f"    curl '{url}/setreward/{experiment.id}?{told}'",
+        f"    curl '{url}/setreward/{experiment.id}?{rewarded}'",
     ]
 
 

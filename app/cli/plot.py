@@ -13,7 +13,7 @@ _MAX_ARMS = 10
 
 
 def require() -> None:
-    """Complain, before anything is simulated, if no picture could be drawn."""
+    """Raise ``ConfigurationError`` if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigurationError("--plot needs matplotlib: install the extra plot, pip install 'thetaloop[plot]'")
 

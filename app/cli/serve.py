@@ -1,4 +1,4 @@
-"""``thetaloop serve`` and ``thetaloop demo``: run the server until it is told to end."""
+"""``thetaloop serve`` and ``thetaloop demo``: run the server until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ async def _user_list(config: Config, options: argparse.Namespace) -> int:
 
 
 def _password(options: argparse.Namespace) -> str | None:
-    """The password from standard input or the terminal; None, with a word why, if there is neither."""
+    """Return the password from standard input or the terminal; None, with a message on stderr, if there is none."""
     if options.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
@@ -77,8 +77,8 @@ def _password(options: argparse.Namespace) -> str | None:
         password = getpass.getpass("Password: ")
         if getpass.getpass("Once more: ") == password:
             return password
-        complaint = "the two passwords differ"
+        problem = "the two passwords differ"
     except EOFError:
-        complaint = "no password was given"
-    print(f"thetaloop: {complaint}", file=sys.stderr)
+        problem = "no password was given"
+    print(f"thetaloop: {problem}", file=sys.stderr)
     return None

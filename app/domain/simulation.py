@@ -1,8 +1,7 @@
-"""What a simulation is asked for, and how its draws are counted: by arm and by the reward's number."""
+"""What a simulation is asked for, and what its repetitions came to."""
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ MAX_DRAWS = 10_000_000
 MAX_REPEATS = 1_000
 # A visitor without any property needs no get_context; without the others there is nothing to choose, get or learn.
 NEEDED = ("get_action", "get_reward", "set_reward")
-_ARM_LENGTH = 100
 _STRETCH = 100
 MAX_POINTS = 2_000
 _MIN_POINTS = 100
@@ -55,6 +53,34 @@ class Plan:
         return str(self.seed) if number == 0 else f"{self.seed}/{number}"
 
 
+@dataclass
+class ArmTotals:
+    """One arm of one repetition: its ``pulls``, how many of its ``rewards`` were numbers, their sum and squares."""
+
+    name: str
+    pulls: int = 0
+    rewards: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+@dataclass
+class SeriesPoint:
+    """One repetition after ``draws`` draws: the sum of all rewards, and the pulls by arm, in the order of the arms."""
+
+    draws: int
+    total: float
+    pulls: list[int]
+
+
+@dataclass(frozen=True)
+class RepetitionResult:
+    """What one repetition came to; the arms are in the order in which they were first taken."""
+
+    arms: list[ArmTotals]
+    points: list[SeriesPoint]
+
+
 def stretch_of(sources: dict[str, str]) -> int:
     """How many draws of these scripts are seeded together: from the first draw's number, and then they go on.
 
@@ -92,36 +118,3 @@ def _hashable(arm: Any) -> Any:
 def missing_script(draft: ExperimentSpec) -> str | None:
     """The first script that a simulation needs and that is empty."""
     return next((name for name in NEEDED if not draft.scripts[name].strip()), None)
-
-
-def arm_of(action: dict[str, Any]) -> str:
-    """What was done, as the name of an arm: the action's ``arm``, else its only field beside the propensity, else all.
-
-    >>> arm_of({"arm": "A", "propensity": 0.5}), arm_of({"version": 2, "propensity": 1}), arm_of({"x": 1, "y": [2]})
-    ('A', '2', '{"x": 1, "y": [2]}')
-    """
-    chosen: Any = action.get("arm")
-    if chosen is None:
-        rest = action
-        if "propensity" in action:
-            rest = action.copy()
-            del rest["propensity"]
-        chosen = next(iter(rest.values())) if len(rest) == 1 else rest
-    return (chosen if type(chosen) is str else json.dumps(chosen))[:_ARM_LENGTH]
-
-
-def value_of(reward: dict[str, Any]) -> float | None:
-    """The reward as one number: its ``value``, else its first number; a truth counts as 0 or 1, a list as its sum.
-
-    >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({"clicks": [1, 0, 1]}), value_of({})
-    (2.0, 1.0, 2.0, None)
-    """
-    first = reward.get("value")
-    if type(first) is int or type(first) is float:
-        return float(first)
-    for value in (first, *reward.values()):
-        if isinstance(value, int | float):
-            return float(value)
-        if type(value) is list and value and all(isinstance(part, int | float) for part in value):
-            return float(sum(value))
-    return None

@@ -14,6 +14,7 @@ from typing import Any
 from app.domain.decision import Decision
 from app.domain.experiment import Experiment
 from app.domain.ids import new_id, seed_of
+from app.domain.outcomes import propensity_of
 from app.domain.requests import ActionAnswer
 from app.domain.rows import LogRow
 from app.engine.advices import Advices
@@ -183,11 +184,3 @@ def answer_of(decision: Decision, debug: list[Any]) -> ActionAnswer:
 def log_row(exp_id: str, data: dict[str, Any], date: datetime, row: str) -> LogRow:
     """Return a new row of the manual log; ``row`` is the decision or reward whose script wrote it."""
     return LogRow(new_id(), exp_id, date, row, data)
-
-
-def propensity_of(action: dict[str, Any]) -> float | None:
-    """Return the probability of the action, if it names one."""
-    value = action.get("propensity")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None

@@ -53,7 +53,7 @@ class ScriptChecker(Protocol):
     async def check(self, scripts: dict[str, str], *, lint: bool) -> list[Fault]:
         """Return what is wrong with the scripts."""
 
-    async def walls(self) -> dict[str, Any]:
+    async def confinement(self) -> dict[str, Any]:
         """Return which confinement layers are active, or why there are none."""
 
 

@@ -154,7 +154,7 @@ class Runtime:
             if len(items) > 1:
                 raise BatchCrashed from first
             # Perhaps it was killed from outside: a call is given up only if its worker ends a second time.
-            self._pool.distrust_spares()
+            self._pool.expire_spares()
             try:
                 return await self._run(script, items, keep)
             except WorkerEnded as error:

@@ -151,9 +151,9 @@ class RemotePool:
         """What is wrong with the scripts."""
         return msgspec.convert(await ask(self._client, "check", scripts, lint), list[Fault])
 
-    async def walls(self) -> dict[str, Any]:
-        """The walls that stand there, or why there are none."""
-        found: dict[str, Any] = await ask(self._client, "walls")
+    async def confinement(self) -> dict[str, Any]:
+        """Return which confinement layers are active there, or why there are none."""
+        found: dict[str, Any] = await ask(self._client, "confinement")
         return found
 
 

@@ -48,7 +48,7 @@ class EngineServer:
             "invalidate": engine.invalidate,
             "imagine": self._imagine,
             "check": self._check,
-            "walls": pool.walls,
+            "confinement": pool.confinement,
             "try": self._try,
         }
 

@@ -13,7 +13,7 @@ class Health(JsonHandler):
     async def get(self) -> None:
         """The state of what the server depends on."""
         await self.services.store.ping()
-        self.send({"status": "ok", "mongodb": "ok", "sandbox": await self.services.pool.walls()})
+        self.send({"status": "ok", "mongodb": "ok", "sandbox": await self.services.pool.confinement()})
 
 
 ROUTES = [(r"/(?i:health)", Health)]

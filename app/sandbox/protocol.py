@@ -1,9 +1,9 @@
 """The messages between the server and a worker: the frame's length and number, four bytes each, then MessagePack.
 
-The server asks, the worker answers each frame exactly once, under its number, and never speaks by itself. Both sides
-decode into typed messages, so anything that does not fit the schema is an error before its content is looked at; how
-the server reads what a worker answered is in ``replies``. Thetas travel as MessagePack inside the message, so that
-neither side parses what it only passes on.
+The server sends frames. The worker answers each one exactly once, under its number, and sends nothing else. Both sides
+decode into typed messages, so anything that does not fit the schema is an error before its content is read. The server
+reads answers in ``host.reply_validation`` only. Thetas are MessagePack inside the message, so that neither side decodes
+what it only passes on.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ WRITES = 10_000  # thetas that one item may write or ask for
 NAME_LIMIT = 500  # characters in a name, key or value of a theta
 THETA_LIMIT = 4 * 2**20
 ITEM_LIMIT = 6 * 2**20  # everything that one item gives back
-ITEM_VALUES = 200_000  # the same, counted in values: see ``measure``
+ITEM_VALUES = 200_000  # the same, counted in values: see ``value_count``
 BATCH_LIMIT = 400_000  # bytes after which the rest of a frame's items is put off to the next frame
 SCRIPT_LIMIT = 256 * 2**10
 ARMS = 51  # that a simulation counts; the last of them stands for all others
 POINTS = 2_000  # of a simulation's series
-FAULTS = 200  # that are named; who has mended these may ask again
+FAULTS = 200  # that one check reports
 
 Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
 Named = tuple[Name, Name, Name | None, Name | None]  # one theta: experiment, name, key, value
@@ -66,9 +66,9 @@ class Entry(msgspec.Struct, array_like=True):
 class RunScript(WorkerMessage):
     """Run ``script`` of the experiment ``exp_id`` for each item.
 
-    First ``settle`` says whether what the last kept frames wrote was committed (``promote``) or not (``drop``), then
-    ``clear`` forgets every committed theta, and ``programs``, ``thetas`` and ``complete`` add to what the worker holds.
-    With ``keep`` the items see each other's writes, which then wait to be settled.
+    Before that, in this order: ``settle`` says whether the writes of the last kept frames were committed (``promote``)
+    or not (``drop``); ``clear`` removes every committed theta; ``programs``, ``thetas`` and ``complete`` add to
+    what the worker holds. With ``keep`` the items see each other's writes, which then wait to be settled.
     """
 
     exp_id: str
@@ -85,16 +85,16 @@ class RunScript(WorkerMessage):
 
 
 class CheckScripts(WorkerMessage):
-    """Compile the scripts and say what is wrong with them; with ``lint`` also what will go wrong when they run."""
+    """Compile the scripts and report what does not compile; with ``lint`` also what would fail when they run."""
 
     scripts: dict[str, str]
     lint: bool
 
 
 class SimulateDraws(WorkerMessage):
-    """Make the draws from number ``first`` on, seeded from ``seed`` and their numbers, on theta only this worker knows.
+    """Make the draws from number ``first`` on, seeded from ``seed`` and their numbers, on thetas of this worker alone.
 
-    What the worker holds is all there is: no theta is missed. A ``get_theta`` may return ``range_max`` of them. With
+    The worker holds every theta: none is missing. A ``get_theta`` may return ``range_max`` of them. With
     ``rows`` every draw is shown; a point of the series stands after each ``step`` draws.
     """
 
@@ -111,7 +111,7 @@ class SimulateDraws(WorkerMessage):
 
 
 class Collect(WorkerMessage):
-    """Show the thetas that the draws have left, from the one with this number on."""
+    """Return the thetas that the draws have left, from the one with this number on."""
 
     first: int
 
@@ -148,7 +148,7 @@ class Missed(WorkerMessage):
 
 
 class PutOff(WorkerMessage):
-    """The frame's time or space was used up before this item's turn; it was not run."""
+    """The item was not run, because the frame's time or space was used up before it."""
 
     number: int
 
@@ -213,7 +213,7 @@ class Collected(WorkerMessage):
 
 
 class Reply(WorkerMessage):
-    """The answer to ``RunScript``: one outcome per item, each still as it travelled."""
+    """The answer to ``RunScript``: one outcome per item, each still encoded."""
 
     outcomes: Annotated[list[msgspec.Raw], Meta(max_length=FRAME_ITEMS)]
 
@@ -224,5 +224,5 @@ decode_reply = msgspec.msgpack.Decoder(Reply | Checked | Simulated | Collected).
 
 
 def framed(number: int, payload: bytes) -> bytes:
-    """The payload with its length and the frame's number in front."""
+    """Return the payload with its length and the frame's number in front."""
     return HEADER.pack(len(payload), number) + payload

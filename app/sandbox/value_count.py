@@ -1,7 +1,7 @@
-"""How much memory and time a message will cost once it is read: by the number of its values, not of its bytes.
+"""The cost of a message once it is decoded, by the number of its values.
 
-An empty dict is one byte on its way and sixty-four in memory; without a bound on their number a worker could make the
-server use a hundred times what it sent.
+An empty dict is one byte in MessagePack and 64 bytes in memory. Without a bound on the number of values a worker could
+make the server use a hundred times what it sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from app.sandbox.protocol import ITEM_VALUES
 
 
 def values_in(value: Any) -> int:
-    """How many values, keys and containers there are in a JSON value.
+    """Return how many values, keys and containers there are in a JSON value.
 
     >>> values_in({"a": [1, 2, {}]})
     6
@@ -30,6 +30,9 @@ def values_in(value: Any) -> int:
     return count
 
 
-def weight(length: int, parts: Iterable[Any]) -> int:
-    """How many values there are in ``parts``, which take ``length`` bytes; that itself where it is within bounds."""
+def value_count(length: int, parts: Iterable[Any]) -> int:
+    """Return how many values there are in ``parts``, which take ``length`` bytes; ``length`` if that is within bounds.
+
+    Every value takes a byte at least, so ``length`` bounds their number from above.
+    """
     return length if length <= ITEM_VALUES else sum(map(values_in, parts))

@@ -1,11 +1,11 @@
 """The process from which workers are forked: it imports everything once, so that a worker is ready in milliseconds.
 
-The wall between a worker's memory and the server's: it is started by exec with an empty environment and one socket, so
-it inherits no memory, secret or descriptor. A worker forked from the server itself would hold all its secrets.
+It is started by exec with an empty environment and one socket, so it inherits no memory, secret or descriptor of the
+server. A worker forked from the server itself would hold all its secrets.
 
-It is single-threaded and speaks one sentence: a request that carries a socket is answered with the worker's process
-id and a descriptor of that process. After it has put up its walls (``confinement``) it says which ones stand, and forks
-nothing unless the test of the walls passed.
+It is single-threaded and answers one kind of request: a message with a socket, by the worker's process id and a
+descriptor of that process. After it has confined itself (``confinement``) it reports which layers hold, and forks
+nothing unless the self-test passed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from app.sandbox.worker import main as worker
 from app.sandbox.worker.imports import preload
 
 
-class Orders(msgspec.Struct):
-    """What the server says when it starts the zygote. ``layers`` is for tests: nothing in the settings names it."""
+class ZygoteOptions(msgspec.Struct):
+    """The options with which the server starts the zygote. ``layers`` is for tests: no setting names it."""
 
     memory_mb: int
     cpu_seconds: int
@@ -34,24 +34,24 @@ class Orders(msgspec.Struct):
 
 
 def start(arguments: list[str]) -> NoReturn:
-    """The entry point: the number of the control socket, and the orders as JSON."""
-    main(int(arguments[0]), msgspec.json.decode(arguments[1], type=Orders))
+    """The entry point: the number of the control socket, and the options as JSON."""
+    main(int(arguments[0]), msgspec.json.decode(arguments[1], type=ZygoteOptions))
 
 
-def main(control_fd: int, orders: Orders) -> NoReturn:
-    """Put up the walls, then fork a worker for every socket that arrives, until the server hangs up."""
+def main(control_fd: int, options: ZygoteOptions) -> NoReturn:
+    """Confine this process, then fork a worker for every socket that arrives, until the server hangs up."""
     preload()
     gc.collect()
-    os.nice(orders.niceness)
-    layers = Layers(**orders.layers)
+    os.nice(options.niceness)
+    layers = Layers(**options.layers)
     process_state.keep_only(control_fd)
     control = socket.socket(fileno=process_state.CHANNEL_FD)
     try:
-        active = confine_zygote(layers, memory_mb=orders.memory_mb, control_fd=process_state.CHANNEL_FD)
+        active = confine_zygote(layers, memory_mb=options.memory_mb, control_fd=process_state.CHANNEL_FD)
     except OSError as error:
-        _say(control, {"safe": False, "reason": str(error)})
+        _send(control, {"safe": False, "reason": str(error)})
         os._exit(1)
-    _say(control, dataclasses.asdict(active) | {"safe": active.safe})
+    _send(control, dataclasses.asdict(active) | {"safe": active.safe})
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
         if not message:
@@ -59,18 +59,18 @@ def main(control_fd: int, orders: Orders) -> NoReturn:
         try:
             pid = os.fork()
             if pid == 0:
-                _become_worker(control, descriptors[0], layers, orders.cpu_seconds)
-            _introduce(control, pid)
+                _become_worker(control, descriptors[0], layers, options.cpu_seconds)
+            _send_worker(control, pid)
         except OSError as error:  # too many processes, no memory, or the worker is dead already
             socket.send_fds(control, [f"no worker could be forked: {error}".encode()], [])
         os.close(descriptors[0])
 
 
-def _say(control: socket.socket, message: dict[str, Any]) -> None:
+def _send(control: socket.socket, message: dict[str, Any]) -> None:
     socket.send_fds(control, [msgspec.json.encode(message)], [])
 
 
-def _introduce(control: socket.socket, pid: int) -> None:
+def _send_worker(control: socket.socket, pid: int) -> None:
     pidfd = os.pidfd_open(pid)
     socket.send_fds(control, [str(pid).encode()], [pidfd])
     os.close(pidfd)

@@ -129,8 +129,8 @@ def _source(config: Config, interpreter: Interpreter = LIVE) -> Source:
         return Zygote(config["sandbox.memory_mb"], interpreter=interpreter)
     if not _is_loopback(config["server.address"]):
         raise ConfigurationError(
-            "sandbox.unsafe: scripts without walls may do whatever this account may, so this is only allowed where "
-            f"server.address is a loopback address such as 127.0.0.1, not {config['server.address']!r}"
+            "sandbox.unsafe: scripts that are not confined may do whatever this account may, so this is only allowed "
+            f"where server.address is a loopback address such as 127.0.0.1, not {config['server.address']!r}"
         )
     return PlainProcesses(interpreter)
 
@@ -195,7 +195,7 @@ async def running_front(config: Config, path: Path, number: int) -> AsyncIterato
 @asynccontextmanager
 async def _running_engine(config: Config, store: Store) -> AsyncIterator[tuple[Engine, Pool, Trials]]:
     async with running_pool(config) as pool, AsyncExitStack() as stack:
-        _log.info("the walls around scripts: %s", pool.active)
+        _log.info("confinement of scripts: %s", pool.active)
         engine = Engine(store, pool, _limits(config))
         stack.push_async_callback(engine.close)
         jobs = Jobs(store, engine, _times(config))

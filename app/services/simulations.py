@@ -18,17 +18,19 @@ from typing import Any
 
 import msgspec
 
-from app.analysis.summary import TOTAL, Result, arms_table, regrets, series, spread_of
+from app.analysis.summary import TOTAL, arms_table, regrets, series, spread_of
 from app.domain.experiment import Experiment, Head
 from app.domain.ids import new_id
-from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan, missing_script
+from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan, RepetitionResult, missing_script
 from app.domain.theta import ThetaKey
 from app.engine.api import EngineAPI
 from app.engine.limits import Limits
 from app.errors import InvalidParameter, NotFound, Overloaded, StoreUnavailable, ThetaloopError
 from app.sandbox.protocol import Entry, encode
 from app.services.statistics import as_theta
-from app.simulation.dask import Cluster, RepetitionProgress
+from app.simulation.dask import Cluster
+from app.simulation.recording import named
+from app.simulation.repetitions import Progress, RepetitionProgress, done_in, results_of, run_side_by_side, tasks_of
 from app.simulation.runner import (
     THETA_BYTES,
     RunningSimulation,
@@ -43,7 +45,6 @@ from app.storage.thetas import StoredTheta
 
 _CHUNK_ROWS = 2_000
 _CHUNK_BYTES = 4 * 2**20
-_COLUMNS = ("context", "action", "reward", "theta")
 _MAX_IN_ALL = 100_000_000
 _MAX_BEHIND = 200
 _LISTED = 200
@@ -93,7 +94,7 @@ class SimulationRun:
         """Make the draws, some at a time: context, action, reward and theta of each, if they are wanted."""
         async for rows in self.simulation.draws():
             if self.chunks is not None:
-                await self.chunks.add([dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+                await self.chunks.add([named(row) for row in rows])
             yield rows
 
 
@@ -138,7 +139,7 @@ class SimulationService:
         self._cluster = cluster
         self._tasks: set[asyncio.Task[Any]] = set()
         self._behind: dict[str, asyncio.Task[None]] = {}
-        self._under_way: dict[str, dict[int, RunningSimulation | RepetitionProgress]] = {}
+        self._under_way: dict[str, dict[int, Progress]] = {}
         self._cancelled: set[str] = set()
         self._closing = False
 
@@ -234,7 +235,7 @@ class SimulationService:
 
     async def _work(self, experiment: Experiment, plan: Plan, run_id: str) -> None:
         """A run in the background from its beginning to its last word."""
-        simulations: dict[int, RunningSimulation | RepetitionProgress] = {}
+        simulations: dict[int, Progress] = {}
         self._under_way[run_id] = simulations
         beat = asyncio.create_task(self._show_life(run_id, plan, simulations))
         try:
@@ -262,13 +263,13 @@ class SimulationService:
         experiment: Experiment,
         plan: Plan,
         run_id: str,
-        simulations: dict[int, RunningSimulation | RepetitionProgress],
+        simulations: dict[int, Progress],
     ) -> None:
         """All of them, as many at once as there are processes for; the first failure is the run's."""
         if plan.repeat > 1 and self._cluster is not None:
             parts = [RepetitionProgress() for _ in range(plan.repeat)]
             simulations.update(enumerate(parts))
-            tasks = [self._task(experiment, plan, number) for number in range(plan.repeat)]
+            tasks = self._tasks_of(experiment, plan)
             world = OwnerExperiments(self._store, experiment.owner, plan.current)
             if await self._cluster.repetitions(run_id, tasks, world, parts):
                 return
@@ -281,16 +282,9 @@ class SimulationService:
                 if plan.repeat == 1:
                     await self._thetas(run, stored=True)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(plan.repeat):
-                    group.create_task(repetition(number))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        await run_side_by_side(plan.repeat, repetition)
 
-    async def _show_life(
-        self, run_id: str, plan: Plan, simulations: dict[int, RunningSimulation | RepetitionProgress]
-    ) -> None:
+    async def _show_life(self, run_id: str, plan: Plan, simulations: dict[int, Progress]) -> None:
         """Show how far the run is, and see whether it was cancelled at another server."""
         for beat in itertools.count(1):
             await asyncio.sleep(_BEAT_SECONDS)
@@ -316,7 +310,7 @@ class SimulationService:
         background: bool = False,
     ) -> AsyncIterator[SimulationRun]:
         world = OwnerExperiments(self._store, experiment.owner, plan.current)
-        task = self._task(experiment, plan, number, rows=rows or plan.log_stats)
+        task = self._tasks_of(experiment, plan, rows=rows or plan.log_stats)[number]
         chunks = Chunks(self._store, experiment.id, run_id, "draws") if plan.log_stats else None
         try:
             async with self._simulators.worker(background=background) as worker:
@@ -326,15 +320,10 @@ class SimulationService:
                 await self._store.simulations.drop_chunks(run_id)
             raise
 
-    def _task(self, experiment: Experiment, plan: Plan, number: int, *, rows: bool = False) -> SimulationTask:
-        return SimulationTask(
-            exp_id=experiment.id,
-            n=plan.n,
-            seed=plan.seed_of(number),
-            rows=rows,
-            call_seconds=self._limits.call_seconds,
-            range_max=self._limits.theta_range_max,
-            points=plan.points,
+    def _tasks_of(self, experiment: Experiment, plan: Plan, *, rows: bool = False) -> list[SimulationTask]:
+        limits = self._limits
+        return tasks_of(
+            experiment.id, plan, call_seconds=limits.call_seconds, range_max=limits.theta_range_max, rows=rows
         )
 
     async def _thetas(self, run: SimulationRun, *, stored: bool = False) -> list[Entry]:
@@ -398,19 +387,17 @@ def _expected(row: Document) -> dict[str, float]:
     return {one["arm"]: one["reward"] for one in row.get("expected", [])}
 
 
-def _done(simulations: Mapping[int, RunningSimulation | RepetitionProgress]) -> int:
-    return sum(simulation.done for simulation in simulations.values())
+def _done(simulations: Mapping[int, Progress]) -> int:
+    return done_in(simulations.values())
 
 
-async def _summed(
-    simulations: Mapping[int, RunningSimulation | RepetitionProgress], expected: dict[str, float]
-) -> Document:
+async def _summed(simulations: Mapping[int, Progress], expected: dict[str, float]) -> Document:
     """Arms, series and regret so far; in a thread, as there may be a hundred thousand points with fifty arms each."""
-    results = [Result(list(one.arms), list(one.points)) for _, one in sorted(simulations.items())]
+    results = results_of(one for _, one in sorted(simulations.items()))
     return await asyncio.to_thread(_in_columns, results, expected)
 
 
-def _in_columns(results: list[Result], expected: dict[str, float]) -> Document:
+def _in_columns(results: list[RepetitionResult], expected: dict[str, float]) -> Document:
     """In a shape in which names that scripts made are values, never keys."""
     grown = series(results, expected)
     pulls = [{"arm": name, "counts": counts} for name, counts in grown.pop("pulls").items()]

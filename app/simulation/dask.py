@@ -16,38 +16,30 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from app.domain.simulation import ArmTotals, SeriesPoint
 from app.errors import ClusterUnavailable, ConfigurationError, DrawFailed, SandboxUnavailable
 from app.sandbox.host.interpreter import SAME_BYTES
 from app.sandbox.host.zygote_client import Zygote
-from app.sandbox.protocol import Arm, Point, encode
+from app.sandbox.protocol import encode
+from app.simulation.repetitions import RepetitionProgress
 from app.simulation.runner import ExperimentSource, RunningSimulation, SimulatedExperiment, SimulationTask, Simulators
 
 _TOPIC = "thetaloop"
 _CONNECT_SECONDS = 10
 _CLOSE_SECONDS = 2
-_TELL_SECONDS = 0.5
+_REPORT_SECONDS = 0.5
 # The scheduler handles a task's description in one piece; larger worlds are simulated where they are.
 _MAX_BYTES = 8 * 2**20
 _AT_ONCE = 1_000
 
 
-@dataclass
-class RepetitionProgress:
-    """One repetition: how far it is and, once it is done, what came of it."""
-
-    done: int = 0
-    arms: list[Arm] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-
-
 class _Job(msgspec.Struct):
-    """What a Dask worker is told: the repetition, and all experiments that it may meet (None: there is none)."""
+    """The input of a Dask task: a repetition, and all experiments that it may call (None: there is none)."""
 
     run: str
     number: int
@@ -58,17 +50,17 @@ class _Job(msgspec.Struct):
 
 
 class _Outcome(msgspec.Struct):
-    """What it answers: what came of the repetition, or why nothing did, or an experiment that it has to be told of."""
+    """Its output: what came of the repetition, or why it failed, or the id of an experiment that is missing."""
 
-    arms: list[Arm] = []
-    points: list[Point] = []
+    arms: list[ArmTotals] = []
+    points: list[SeriesPoint] = []
     failed: tuple[int, str | None, str, int | None, str | None] | None = None
     unavailable: str = ""
-    asked: str = ""
+    missing: str = ""
 
 
-_read_job = msgspec.msgpack.Decoder(_Job).decode
-_read_made = msgspec.msgpack.Decoder(_Outcome).decode
+_decode_job = msgspec.msgpack.Decoder(_Job).decode
+_decode_outcome = msgspec.msgpack.Decoder(_Outcome).decode
 
 
 class Cluster:
@@ -83,9 +75,9 @@ class Cluster:
     async def repetitions(
         self, run: str, tasks: Sequence[SimulationTask], world: ExperimentSource, parts: Sequence[RepetitionProgress]
     ) -> bool:
-        """Make each task in its part; the first failure is raised.
+        """Run each task, and put what comes of it into the part of the same number; the first failure is raised.
 
-        False, with nothing done, if what they start from is too much to be sent about.
+        Returns False, with nothing done, if what the repetitions start from is too much to be sent to each worker.
         """
         members = {tasks[0].exp_id: await world.find(tasks[0].exp_id)}
         if len(encode(members)) > _MAX_BYTES:
@@ -100,18 +92,18 @@ class Cluster:
             raise self._unavailable("no Dask scheduler answers") from error
 
         def progress(event: tuple[float, Any]) -> None:
-            told, number, done = event[1]
-            if told == run:
+            reported_run, number, done = event[1]
+            if reported_run == run:
                 parts[number].done = done
 
         async def one(number: int) -> None:
-            made = _Outcome(asked=tasks[number].exp_id)
-            while made.asked:
-                if made.asked not in members:
-                    members[made.asked] = await world.find(made.asked)
+            made = _Outcome(missing=tasks[number].exp_id)
+            while made.missing:
+                if made.missing not in members:
+                    members[made.missing] = await world.find(made.missing)
                 job = _Job(run, number, _versions(), self._memory_mb, tasks[number], members)
                 key = f"{_TOPIC}-{run}-{number}-{len(members)}"
-                made = _read_made(await client.submit(repetition, encode(job), key=key, pure=False))
+                made = _decode_outcome(await client.submit(repetition, encode(job), key=key, pure=False))
             if made.failed is not None:
                 raise DrawFailed(*made.failed)
             if made.unavailable:
@@ -131,7 +123,7 @@ class Cluster:
         return True
 
     async def _guarded(self, work: Coroutine[Any, Any, None], distributed: Any) -> None:
-        """Tell the cluster's own failures from ours."""
+        """Turn failures of the cluster itself into ``ClusterUnavailable``."""
         try:
             await work
         except (concurrent.futures.CancelledError, OSError, TimeoutError) as error:
@@ -147,38 +139,40 @@ class Cluster:
 
 
 def repetition(payload: bytes) -> bytes:
-    """The task: have the draws of one repetition made, unless somebody else's versions would make others."""
+    """Make the draws of one repetition: the Dask task. Refused where the versions are not those of the server."""
     from distributed import get_worker
 
     worker: Any = get_worker()
     key = worker.get_current_task()
-    job = _read_job(payload)
+    job = _decode_job(payload)
     if job.versions != _versions():
         return encode(_Outcome(unavailable=f"a Dask worker has {_versions()}, and the server {job.versions}"))
 
-    def wanted() -> bool:
+    def is_wanted() -> bool:
         state = worker.state.tasks.get(key)
         return state is not None and state.state != "cancelled"
 
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         worker.log_event(_TOPIC, [job.run, job.number, done])
 
-    made = _hands(job.memory_mb).run(lambda simulators: _made(job, simulators, wanted, tell))
+    made = _thread_of(job.memory_mb).run(lambda simulators: _run_job(job, simulators, is_wanted, report))
     return encode(made)
 
 
-async def _made(job: _Job, simulators: Simulators, wanted: Callable[[], bool], tell: Callable[[int], None]) -> _Outcome:
-    asked: list[str] = []
-    told = time.monotonic()
+async def _run_job(
+    job: _Job, simulators: Simulators, is_wanted: Callable[[], bool], report: Callable[[int], None]
+) -> _Outcome:
+    missing: list[str] = []
+    reported = time.monotonic()
     try:
         async with simulators.worker() as worker:
-            simulation = RunningSimulation(job.task, ShippedExperiments(job.members, asked), worker)
+            simulation = RunningSimulation(job.task, ShippedExperiments(job.members, missing), worker)
             async for _ in simulation.draws():
-                if asked or not wanted():
-                    return _Outcome(asked=asked[0] if asked else "")
-                if time.monotonic() - told > _TELL_SECONDS:
-                    told = time.monotonic()
-                    tell(simulation.done)
+                if missing or not is_wanted():
+                    return _Outcome(missing=missing[0] if missing else "")
+                if time.monotonic() - reported > _REPORT_SECONDS:
+                    reported = time.monotonic()
+                    report(simulation.done)
     except DrawFailed as error:
         detail = error.detail
         return _Outcome(failed=(detail["draw"], detail["script"], detail["message"], detail["line"], detail["source"]))
@@ -188,20 +182,20 @@ async def _made(job: _Job, simulators: Simulators, wanted: Callable[[], bool], t
 
 
 class ShippedExperiments:
-    """The world that came with the job; what is not in it is asked for, and the repetition begun again."""
+    """The experiments that came with the job. One that did not is noted as missing, and the task is sent again."""
 
-    def __init__(self, members: dict[str, SimulatedExperiment | None], asked: list[str]) -> None:
+    def __init__(self, members: dict[str, SimulatedExperiment | None], missing: list[str]) -> None:
         self._members = members
-        self._asked = asked
+        self._missing = missing
 
     async def find(self, exp_id: str) -> SimulatedExperiment | None:
         if exp_id not in self._members:
-            self._asked.append(exp_id)
+            self._missing.append(exp_id)
         return self._members.get(exp_id)
 
 
 class _SimulationThread:
-    """A thread with a loop and a zygote, which outlive the tasks that use them and end with the process."""
+    """A thread with an event loop and a zygote. Both are shared by all tasks and end with the process."""
 
     def __init__(self, memory_mb: int) -> None:
         self._simulators = Simulators(Zygote(memory_mb, interpreter=SAME_BYTES), _AT_ONCE)
@@ -209,21 +203,21 @@ class _SimulationThread:
         threading.Thread(target=self._loop.run_forever, name="thetaloop", daemon=True).start()
 
     def run(self, work: Callable[[Simulators], Coroutine[Any, Any, _Outcome]]) -> _Outcome:
-        """Do it there, and wait."""
+        """Run the coroutine there, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work(self._simulators), self._loop).result()
 
 
-_made_hands: dict[int, _SimulationThread] = {}
-_one_at_a_time = threading.Lock()
+_threads: dict[int, _SimulationThread] = {}
+_threads_lock = threading.Lock()
 
 
-def _hands(memory_mb: int) -> _SimulationThread:
-    with _one_at_a_time:
-        if memory_mb not in _made_hands:
-            _made_hands[memory_mb] = _SimulationThread(memory_mb)
-        return _made_hands[memory_mb]
+def _thread_of(memory_mb: int) -> _SimulationThread:
+    with _threads_lock:
+        if memory_mb not in _threads:
+            _threads[memory_mb] = _SimulationThread(memory_mb)
+        return _threads[memory_mb]
 
 
 def _versions() -> str:
-    """What must be the same for the same bytes."""
+    """Return what must be equal on two machines for simulations to give the same bytes."""
     return f"Python {platform.python_version()} and numpy {np.__version__} on {platform.machine()}"

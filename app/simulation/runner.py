@@ -17,17 +17,18 @@ from typing import Any, Protocol
 
 import msgspec
 
+from app.domain.simulation import ArmTotals, SeriesPoint
 from app.domain.theta import joined
 from app.errors import DrawFailed, Overloaded
 from app.sandbox.host import reply_validation
 from app.sandbox.host.channel import Worker, WorkerEnded, WorkerLost, WorkerTooSlow
 from app.sandbox.host.reply_validation import Draws
 from app.sandbox.host.zygote_client import Source
-from app.sandbox.protocol import POINTS, Arm, Collect, Entry, Failed, Point, SimulateDraws, encode
+from app.sandbox.protocol import POINTS, Collect, Entry, Failed, SimulateDraws, encode
 from app.sandbox.worker.clock import PATIENCE
 
 THETA_BYTES = 48 * 2**20
-_WAITING = 64
+_MAX_WAITING = 64
 _GRACE_SECONDS = 2.0
 _COLLECT_SECONDS = 10.0
 _SCRIPTS = 4
@@ -35,7 +36,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 class Simulators:
-    """The processes for simulations: ``places`` at once, of which runs in the background leave one to the others."""
+    """Starts the processes of simulations: ``places`` at once, of which runs in the background leave one to others."""
 
     def __init__(self, source: Source, places: int) -> None:
         self.places = places
@@ -46,8 +47,8 @@ class Simulators:
 
     @asynccontextmanager
     async def worker(self, *, background: bool = False) -> AsyncIterator[Worker]:
-        """A fresh worker for one run, which ends with it; ``Overloaded`` if too many others wait for one."""
-        if self._waiting >= _WAITING and not background:
+        """Lease a fresh worker for one run, and kill it after; ``Overloaded`` if too many others wait for one."""
+        if self._waiting >= _MAX_WAITING and not background:
             raise Overloaded()
         if background:
             async with self._free_behind, self._one() as worker:
@@ -57,7 +58,7 @@ class Simulators:
                 yield worker
 
     async def stop(self) -> None:
-        """End them all."""
+        """Kill all of them."""
         await self._source.stop()
 
     @asynccontextmanager
@@ -86,10 +87,10 @@ class SimulatedExperiment:
 
 
 class ExperimentSource(Protocol):
-    """Where a simulation finds experiments: its own, and those that its scripts call."""
+    """Finds the experiments of a simulation: its own, and those that its scripts call."""
 
     async def find(self, exp_id: str) -> SimulatedExperiment | None:
-        """The experiment; None if there is none that may be called."""
+        """Return the experiment; None if there is none that may be called."""
 
 
 @dataclass(frozen=True)
@@ -111,22 +112,22 @@ class SimulationTask:
 
 
 class RunningSimulation:
-    """One run on its way: how far it is, what came of it so far, and at its end its theta."""
+    """One run: how far it is, what came of it so far, and at its end its theta."""
 
     def __init__(self, task: SimulationTask, world: ExperimentSource, worker: Worker) -> None:
         self.task = task
         self.done = 0
-        self.arms: list[Arm] = []
-        self.points: list[Point] = []
+        self.arms: list[ArmTotals] = []
+        self.points: list[SeriesPoint] = []
         self._world = world
         self._worker = worker
         self._new: dict[str, SimulatedExperiment | None] = {}
         self._members: set[str] = set()
 
     async def draws(self) -> AsyncIterator[list[list[dict[str, Any]]]]:
-        """Make all draws, some at a time; yields the rows of each part, which is empty unless they are wanted.
+        """Make all draws, some at a time; yields the rows of each part, which are empty unless the task wants rows.
 
-        ``DrawFailed`` if a script fails; then the simulation is over.
+        Raises ``DrawFailed`` if a script fails; then the simulation is over.
         """
         await self._bring([self.task.exp_id])
         while self.done < self.task.n:
@@ -135,14 +136,14 @@ class RunningSimulation:
             self.arms = part.arms
             self.points += part.points
             if len(self.points) > POINTS:
-                raise self._harmful("made its process give an answer that no script may give")
+                raise self._killed("made its process give an answer that no script may give")
             yield part.rows
             if part.failed is not None:
                 raise _draw_failed(self.done, part.failed)
             await self._bring(part.missed)
 
     async def thetas(self) -> list[Entry]:
-        """All thetas that the run has left, those of experiments that it called included."""
+        """Return all thetas that the run has left, those of experiments that it called included."""
         found: list[Entry] = []
         more, size = True, 0
         while more:
@@ -150,15 +151,15 @@ class RunningSimulation:
             try:
                 entries, more = await reply_validation.read_thetas(answer, self._members)
             except reply_validation.Forged as error:
-                raise self._harmful(f"made its process give an answer that no script may give: {error}") from error
+                raise self._killed(f"made its process give an answer that no script may give: {error}") from error
             found += entries
             size += sum(len(entry.theta or b"") for entry in entries)
             if size > THETA_BYTES:
-                raise self._harmful(f"left more theta than the {THETA_BYTES >> 20} MiB that a simulation may show")
+                raise self._killed(f"left more theta than the {THETA_BYTES >> 20} MiB that a simulation may show")
         return found
 
     async def _bring(self, exp_ids: list[str]) -> None:
-        """Find the experiments that the next frame is to tell the worker about."""
+        """Find the experiments that go to the worker with the next frame."""
         for exp_id in exp_ids:
             member = await self._world.find(exp_id)
             self._new[exp_id] = member
@@ -183,20 +184,20 @@ class RunningSimulation:
         try:
             return await reply_validation.read_draws(await self._answer(encode(asked), allowed), asked)
         except reply_validation.Forged as error:
-            raise self._harmful(f"made its process give an answer that no script may give: {error}") from error
+            raise self._killed(f"made its process give an answer that no script may give: {error}") from error
 
     async def _answer(self, payload: bytes, seconds: float) -> bytearray:
         try:
             return await self._worker.request(payload, seconds)
         except WorkerTooSlow as error:
-            raise self._harmful(f"ran longer than {self.task.call_seconds:g} s and had to be killed") from error
+            raise self._killed(f"ran longer than {self.task.call_seconds:g} s and had to be killed") from error
         except WorkerEnded as error:
-            raise self._harmful("ended the process it ran in, or used up its memory") from error
+            raise self._killed("ended the process it ran in, or used up its memory") from error
         except WorkerLost as error:
-            raise self._harmful(f"made its process give an answer that no script may give: {error}") from error
+            raise self._killed(f"made its process give an answer that no script may give: {error}") from error
 
-    def _harmful(self, what: str) -> DrawFailed:
-        """The error for a process that could not say itself which draw it was."""
+    def _killed(self, what: str) -> DrawFailed:
+        """Kill the worker; return the error, as it can no longer say itself in which draw it was."""
         self._worker.kill()
         return DrawFailed(self.done, None, f"in this draw or soon after it a script {what}"[:500], None, None)
 
@@ -206,7 +207,7 @@ def _draw_failed(number: int, failed: Failed) -> DrawFailed:
 
 
 def shown_theta(entries: list[Entry], exp_id: str, name: str = "_theta") -> dict[str, Any]:
-    """The thetas of one name as ``get_theta()`` gives them."""
+    """Return the thetas of one name in the form in which ``get_theta()`` gives them."""
     ours = [entry for entry in entries if entry.exp_id == exp_id and entry.name == name]
     if len(ours) == 1 and ours[0].key is None:
         return dict(_decode(ours[0].theta or b"\x80"))

@@ -1,7 +1,7 @@
-"""A stand-in for zygote and worker: puts up the walls that it is told to, tries one attack, and tells what came of it.
+"""A stand-in for zygote and worker: applies the layers that it is given, tries one attack, and reports the outcome.
 
 It is started by exec with ``-I``, as the real zygote is, with a JSON task and the number of a socket's descriptor. Its
-answers are lines of JSON on the socket: first the walls that stand, then ``{"got": ...}`` or ``{"error": ...}``.
+answers are lines of JSON on the socket: first the layers that hold, then ``{"got": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scripts run in a worker without a server around it, behind any choice of walls."""
+"""Scripts run in a worker without a server around it, in any choice of confinement layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMORY_MB = 512
 
 @asynccontextmanager
 async def pool(source: Source | None = None, max_workers: int = 4, **options: Any) -> AsyncIterator[Pool]:
-    """A pool, behind all walls if nothing else is said."""
+    """A pool, with all confinement layers by default."""
     running = Pool(source or Zygote(MEMORY_MB), max_workers, **options)
     await running.start()
     try:
@@ -30,7 +30,7 @@ async def pool(source: Source | None = None, max_workers: int = 4, **options: An
 
 
 def behind(layers: Layers, cpu_seconds: int = 3600) -> Zygote:
-    """A zygote with only these walls."""
+    """A zygote with only these layers."""
     return Zygote(MEMORY_MB, asdict(layers), cpu_seconds)
 
 

@@ -80,7 +80,7 @@ def test_a_dangerous_system_call_is_refused(name: str, attacker: Researcher, sur
         ("returns", "nan", None, "self.action: x is not a finite number"),
         ("returns", "object", None, "self.action['x'] is an object, which JSON does not have"),
         ("returns", "many_rows", 16, "log_data: a call may log 1,000 rows"),
-        ("returns", "evil_message", 18, "Evil: its text cannot be had (SystemExit)"),
+        ("returns", "evil_message", 18, "Evil: its message could not be read (SystemExit)"),
     ],
 )
 def test_the_owner_is_told_in_words_what_happened(

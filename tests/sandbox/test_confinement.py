@@ -1,4 +1,4 @@
-"""Each wall stops its attacks, alone and with all others; with all walls down the same attacks succeed."""
+"""Each layer stops its attacks, alone and with all others; without any layer the same attacks succeed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NOTHING = Layers(seccomp=False, landlock=False, namespaces=False, rlimits=False,
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
 
-# What a wall stops, all by itself.
-WALLS = {
+# What a layer stops by itself.
+STOPPED = {
     "seccomp": [
         "open_file",
         "list_folder",
@@ -57,14 +57,14 @@ WALLS = {
     "rlimits": ["write_file", "allocate", "open_many", "burn", "fork", "start_thread"],
     "privileges": ["read_own_memory_file"],
 }
-ATTACKS = sorted({attack for attacks in WALLS.values() for attack in attacks})
-CASES = [(wall, attack) for wall, attacks in WALLS.items() for attack in attacks]
+ATTACKS = sorted({attack for attacks in STOPPED.values() for attack in attacks})
+CASES = [(layer, attack) for layer, attacks in STOPPED.items() for attack in attacks]
 
 Answer = dict[str, Any]
 
 
-def only(wall: str) -> Layers:
-    return Layers(**{**asdict(NOTHING), wall: True})
+def only(layer: str) -> Layers:
+    return Layers(**{**asdict(NOTHING), layer: True})
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def confined(
 
 
 def try_attack(attack: str, *arguments: Any, **options: Any) -> tuple[Answer, Answer]:
-    """The walls that stood, and what came of the attack; nothing if it ended the attacker."""
+    """The layers that held, and what came of the attack; nothing if it ended the attacker."""
     with confined(attack, *arguments, **options) as (_, channel), channel.makefile("rb") as lines:
         answers = [json.loads(line) for line in lines]
     return answers[0], answers[1] if len(answers) > 1 else {}
@@ -121,35 +121,35 @@ def targets(tmp_path: Path) -> Iterator[dict[str, tuple[Any, ...]]]:
         }
 
 
-def skip_unless_granted(active: Answer, wall: str, attack: str) -> None:
+def skip_unless_granted(active: Answer, layer: str, attack: str) -> None:
     """Landlock grew over the years, and namespaces are not granted everywhere: both are done without, if need be."""
     needed = {"connect": 4, "connect_abstract": 6, "signal_process": 6}.get(attack, 1)
-    if wall == "landlock" and active["landlock"] < needed:
+    if layer == "landlock" and active["landlock"] < needed:
         pytest.skip(f"this kernel's Landlock is version {active['landlock']}, {attack} needs {needed}")
-    if wall == "namespaces" and not active["empty_root"]:
+    if layer == "namespaces" and not active["empty_root"]:
         pytest.skip("namespaces are not granted here")
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_without_any_wall_the_attack_succeeds(attack: str, targets: dict[str, tuple[Any, ...]]) -> None:
+def test_without_any_layer_the_attack_succeeds(attack: str, targets: dict[str, tuple[Any, ...]]) -> None:
     _, outcome = try_attack(attack, *targets.get(attack, ()), layers=NOTHING)
 
     assert "got" in outcome, outcome
 
 
-@pytest.mark.parametrize(("wall", "attack"), CASES)
-def test_a_wall_stops_its_attack_alone(wall: str, attack: str, targets: dict[str, tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize(("layer", "attack"), CASES)
+def test_a_layer_stops_its_attack_alone(layer: str, attack: str, targets: dict[str, tuple[Any, ...]]) -> None:
     # The kernel exempts root from its limit of processes, so limits are tried as somebody else.
-    unprivileged = wall in ("rlimits", "privileges") and attack != "write_file"
-    active, outcome = try_attack(attack, *targets.get(attack, ()), layers=only(wall), unprivileged=unprivileged)
+    unprivileged = layer in ("rlimits", "privileges") and attack != "write_file"
+    active, outcome = try_attack(attack, *targets.get(attack, ()), layers=only(layer), unprivileged=unprivileged)
 
-    skip_unless_granted(active, wall, attack)
+    skip_unless_granted(active, layer, attack)
     assert "got" not in outcome, outcome
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("unprivileged", [False, True], ids=["as_started", "unprivileged"])
-def test_all_walls_together_stop_the_attack(
+def test_all_layers_together_stop_the_attack(
     attack: str, unprivileged: bool, targets: dict[str, tuple[Any, ...]]
 ) -> None:
     active, outcome = try_attack(attack, *targets.get(attack, ()), unprivileged=unprivileged)
@@ -182,7 +182,7 @@ def test_root_becomes_nobody_for_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unprivileged", [False, True], ids=["as_started", "unprivileged"])
-def test_the_self_test_finds_nothing_behind_all_walls(unprivileged: bool) -> None:
+def test_the_self_test_finds_nothing_behind_all_layers(unprivileged: bool) -> None:
     active, _ = try_attack("look_around", unprivileged=unprivileged)
 
     assert (active["seccomp"], active["rlimits"], active["privileges"]) == (True, True, True)
@@ -190,7 +190,7 @@ def test_the_self_test_finds_nothing_behind_all_walls(unprivileged: bool) -> Non
     assert active["safe"]
 
 
-@pytest.mark.parametrize("layers", [NOTHING, Layers(seccomp=False)], ids=["no_wall", "no_filter"])
+@pytest.mark.parametrize("layers", [NOTHING, Layers(seccomp=False)], ids=["no_layer", "no_filter"])
 def test_the_self_test_finds_a_missing_filter(layers: Layers) -> None:
     active, _ = try_attack("look_around", layers=layers)
 
@@ -212,7 +212,7 @@ def test_nothing_of_the_server_is_left_lying_about() -> None:
     }
 
 
-def test_numpy_and_scipy_compute_behind_all_walls() -> None:
+def test_numpy_and_scipy_compute_behind_all_layers() -> None:
     active, outcome = try_attack("compute", imports=("numpy", "scipy.special"))
 
     assert active["safe"]

@@ -1,4 +1,4 @@
-"""Which wall stops which attack all by itself: the table in the documentation, and the proof that these tests can fail.
+"""Which layer stops which attack by itself: the table in the documentation, and the proof that the attacks work.
 
 ``REWRITE_DOCS=1 pytest tests/sandbox/test_layers.py`` writes the table anew.
 """
@@ -53,7 +53,7 @@ ATTACKS = {
     "open more descriptors": "got([os.dup(0) for _ in range(64)])",
     "burn the processor": "import time\nwhile time.process_time() < 1.6:\n    pass\ngot('burnt')",
 }
-# The walls in the order of the table's columns; the limit on processes does not hold for root, so that one is
+# The layers in the order of the table's columns; the limit on processes does not hold for root, so that one is
 # looked at as nobody. The last is no layer of the worker's.
 COLUMNS = {
     "seccomp": Layers(**{**asdict(NOTHING), "seccomp": True}),
@@ -108,7 +108,7 @@ def is_hit(context: dict[str, Any], listeners: list[socket.socket], victim: subp
 
 
 async def winners(column: str, folder: Path) -> set[str]:
-    """The attacks that succeed with no wall but this one."""
+    """The attacks that succeed with no layer but this one."""
     found = set()
     deadline = DEADLINE if column == "deadline" else 60
     async with pool(behind(COLUMNS[column], cpu_seconds=1)) as workers:
@@ -131,7 +131,7 @@ async def winners_of_all(folder: Path) -> tuple[set[str], dict[str, set[str]]]:
 
 
 def table(won_behind: dict[str, set[str]]) -> str:
-    """What each wall stops, as reStructuredText."""
+    """What each layer stops, as reStructuredText."""
     rows = [["Attack", *COLUMNS]]
     for attack in ATTACKS:
         rows.append([attack, *("" if attack in won_behind[column] else "stops" for column in COLUMNS)])
@@ -150,7 +150,7 @@ def test_the_documented_table_of_layers_is_what_happens() -> None:
         os.chmod(folder, 0o755)
         without, won_behind = asyncio.run(winners_of_all(Path(folder)))
 
-    assert without == set(ATTACKS), "without walls every attack succeeds"
+    assert without == set(ATTACKS), "without layers every attack succeeds"
     text = DOCS.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)

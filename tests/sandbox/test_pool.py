@@ -212,7 +212,7 @@ def test_a_spare_worker_that_was_forked_while_others_were_tended_is_not_lost() -
         await pool.start()
         await source.enough.wait()
         await asyncio.sleep(0.1)
-        assert list(pool._spares) == source.spawned
+        assert [slot.worker for slot in pool._assignment.slots] == source.spawned
         await pool.stop()
 
     asyncio.run(work())

@@ -1,4 +1,4 @@
-"""A system without system call filters refuses scripts, and runs them without walls only where somebody says so."""
+"""A system without system call filters refuses scripts, unless it is told to run them without confinement."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_unsafe_runs_scripts_on_such_a_system_and_says_so(start: Start, tmp_path
     secret.write_text("the canary")
     with server.researcher() as researcher:
         assert researcher.http.get("/health").json()["sandbox"] == {"safe": False, "unsafe": True}
-        assert "SCRIPTS RUN WITHOUT ANY WALL" in server.errors()
+        assert "SCRIPTS ARE NOT CONFINED" in server.errors()
         reads = researcher.create(
             get_action=f"self.action['got'] = random._os.sys.modules['io'].open('{secret}').read()"
         )
@@ -80,15 +80,15 @@ def test_unsafe_is_for_loopback_addresses_only(address: str, start: Start, tmp_p
 
     said = server.run("serve", code=1)
 
-    assert "sandbox.unsafe: scripts without walls may do whatever this account may" in said
+    assert "sandbox.unsafe: scripts that are not confined may do whatever this account may" in said
 
 
-def test_health_names_the_walls(server: Server) -> None:
+def test_health_names_the_layers(server: Server) -> None:
     with server.client() as client:
-        walls = client.get("/health").json()["sandbox"]
+        layers = client.get("/health").json()["sandbox"]
 
-    assert walls["safe"] is True
-    assert walls["seccomp"] is True
-    assert walls["breaches"] == []
-    assert walls.keys() >= {"landlock", "namespaces", "empty_root", "rlimits", "privileges"}
-    assert "the walls around scripts" in server.errors()
+    assert layers["safe"] is True
+    assert layers["seccomp"] is True
+    assert layers["breaches"] == []
+    assert layers.keys() >= {"landlock", "namespaces", "empty_root", "rlimits", "privileges"}
+    assert "confinement of scripts" in server.errors()

@@ -1,7 +1,7 @@
-"""The one door to the C library: calls that Python's standard library does not wrap, errors as ``OSError``.
+"""Calls of the C library that Python's standard library does not wrap; their errors are ``OSError``.
 
-The walls need half a dozen system calls (``prctl``, ``capset``, ``unshare``, Landlock, ``seccomp``); each is one line
-through ``call``, so no wall has to deal with C types of its own beyond the structures it fills in.
+The confinement layers need half a dozen system calls (``prctl``, ``capset``, ``unshare``, Landlock, ``seccomp``). Each
+is one line through ``call``, so a layer deals with no C types beyond the structures that it fills in.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def call(function: str, *arguments: Any) -> int:
 
 
 def system_call(number: int, *arguments: Any) -> int:
-    """Make the numbered system call; for those that the C library has no function for."""
+    """Make the numbered system call, for those without a function in the C library; raises as ``call`` does."""
     return call("syscall", number, *arguments)
 
 

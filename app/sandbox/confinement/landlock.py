@@ -1,8 +1,8 @@
-"""The wall around files and the network by Landlock: a rule set without a single rule.
+"""The confinement layer for files and the network: Landlock with a rule set that has no rule, so all is refused.
 
-Without it, and were the system call filter to let an ``open`` or a ``connect`` through, a script could read the
-configuration with its passwords, write to the disk and talk to the database. Landlock is checked where the kernel
-resolves paths and addresses, so it holds for every system call that gets there, known to us or not.
+It holds if the system call filter ever lets an ``open`` or a ``connect`` through. Without both a script could read the
+configuration with its passwords, write to the disk and connect to the database. The kernel checks Landlock where it
+resolves paths and addresses, so it holds for every system call that gets there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ABSENT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 class Handled(NamedTuple):
-    """What a rule set takes charge of, as bits of the kernel's interface: all of it is refused, for want of rules."""
+    """What a rule set handles, as bits of the kernel's interface. With no rule that allows it, all of it is refused."""
 
     files: int
     network: int
@@ -33,7 +33,7 @@ class _RulesetAttributes(ctypes.Structure):
 
 
 def handled(abi: int) -> Handled:
-    """Every right that a kernel of this Landlock version knows; bits it does not know would be refused.
+    """Return every right that a kernel of this Landlock version knows; it rejects a rule set with other bits.
 
     >>> handled(1)
     Handled(files=8191, network=0, scopes=0)
@@ -50,7 +50,7 @@ def handled(abi: int) -> Handled:
 
 
 def version() -> int:
-    """The running kernel's Landlock version, 0 where there is none."""
+    """Return the running kernel's Landlock version, 0 where there is none."""
     try:
         return system_call(_CREATE_RULESET, None, 0, _ASK_VERSION)
     except OSError as error:
@@ -60,9 +60,9 @@ def version() -> int:
 
 
 def enter() -> int:
-    """Refuse this process and all its children every right that can be refused; the version, or 0 if there is none.
+    """Refuse this process and its children every right that Landlock knows; return its version, 0 if there is none.
 
-    The caller has refused new privileges before and closes the rule set's descriptor with all others it does not know.
+    The caller must have refused new privileges before, and closes the rule set's descriptor afterwards.
     """
     abi = version()
     if abi:

@@ -1,9 +1,8 @@
-"""Putting up the walls, in the order in which they can be put up: once in the zygote, and the rest in each worker.
+"""Apply the confinement layers in the order in which they can be applied: most in the zygote, the rest per worker.
 
-Both functions are for single-threaded processes and cannot be undone. Whatever a script may use has been imported
-before ``confine_zygote``: no file can be opened after it. Each wall is a module of its own and says there what it is
-for: ``process_state``, ``namespaces``, ``privileges``, ``landlock``, ``resource_limits`` and
-``seccomp``.
+Both functions are for single-threaded processes and cannot be undone. Whatever a script may use is imported before
+``confine_zygote``, because no file can be opened after it. Each layer is a module that says what it is for:
+``process_state``, ``namespaces``, ``privileges``, ``landlock``, ``resource_limits`` and ``seccomp``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _END = b"."
 
 @dataclass(frozen=True)
 class Layers:
-    """Which walls to put up: all of them, but in tests that show what each one stops."""
+    """Which layers to apply: all of them, except in tests that show what each one stops."""
 
     seccomp: bool = True
     landlock: bool = True
@@ -39,7 +38,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Active:
-    """The walls that stand. No script may run unless ``safe``; the others are reported and done without."""
+    """The layers that hold. No script may run unless ``safe``; the other layers are optional and only reported."""
 
     seccomp: bool
     landlock: int  # the kernel's version of it, 0 without
@@ -51,14 +50,14 @@ class Active:
 
     @property
     def safe(self) -> bool:
-        """Whether the wall that everything stands on is up and has passed its test."""
+        """Whether the system call filter, on which all else rests, is loaded and has passed its test."""
         return self.seccomp and not self.breaches
 
 
 def confine_zygote(layers: Layers, *, memory_mb: int, control_fd: int) -> Active:
-    """Confine the zygote, whose control socket is on ``CHANNEL_FD`` from then on, and say which walls stand.
+    """Confine the zygote and return which layers hold; its control socket is on ``CHANNEL_FD`` from then on.
 
-    Raises ``OSError`` where the system call filter cannot be had: then nothing may be run at all.
+    Raises ``OSError`` where the system call filter cannot be loaded: then no script may run at all.
     """
     process_state.clear(control_fd)
     isolated = layers.namespaces and namespaces.enter()

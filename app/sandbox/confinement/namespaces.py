@@ -1,8 +1,7 @@
-"""The wall of separate worlds: no network, no other process and no file is even there to be asked for.
+"""The confinement layer of namespaces: a worker sees no network, no other process and no file.
 
-Without it a worker shares the machine's network, process numbers and folders with the server, and only the refusals of
-the other walls stand between them. Many containers and some distributions do not grant namespaces; the other walls
-hold without this one.
+Without it a worker shares the machine's network, process numbers and folders with the server, and only the other
+layers refuse them. Many containers and some distributions do not grant namespaces; the other layers hold without them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from app.sandbox.confinement.kernel import call
 
 _USER = 0x10000000
 # Mounts, control groups, host name, System V IPC, processes, network.
-_WORLDS = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
+_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _NO_EXEC = 1, 2, 4, 8
 _RECURSIVE, _PRIVATE = 0x4000, 0x40000
@@ -26,24 +25,24 @@ _ANY_FOLDER = b"/proc"
 
 
 def enter() -> bool:
-    """Move this process and all its children into worlds of their own; False where that is not granted.
+    """Move this process and its children into namespaces of their own; False where that is not granted.
 
-    New process numbers hold for children only: this process stays where it was, and can still name them to the server.
+    The namespace of process ids holds for children only: this process can still tell the server their real ids.
     """
     return _granted(_unshare)
 
 
 def empty_root() -> bool:
-    """After ``enter``, leave no file to be seen, not even this program's own; False where that is not granted."""
+    """After ``enter``, replace the root folder by an empty one; False where that is not granted."""
     return _granted(_empty_root)
 
 
 def hold_open() -> None:
-    """After ``enter``, and before any other fork, keep the world of processes from ending with the first worker.
+    """After ``enter``, and before any other fork, fork a child that only sleeps and keeps the namespace open.
 
-    The first child is that world's process 1: when it ends the kernel kills everybody there and lets nobody in any
-    more. So a child that only sleeps takes that place; with it, workers end for certain when the zygote does.
-    It is started behind Landlock, which would otherwise hold back the signal by which it dies with the zygote.
+    The first child is process 1 of the namespace: when it ends, the kernel kills all processes there and starts no
+    more. It dies with the zygote, and so every worker does. It must be started after Landlock is applied, which would
+    otherwise block the signal by which it dies.
     """
     if os.fork() == 0:
         try:
@@ -62,15 +61,15 @@ def _granted(step: Callable[[], None]) -> bool:
 
 def _unshare() -> None:
     try:
-        call("unshare", _WORLDS)
+        call("unshare", _NAMESPACES)
     except PermissionError:
         # Who may not do that may do it inside a user namespace. No identity is mapped into it: none is needed, and
         # there is none to become.
-        call("unshare", _USER | _WORLDS)
+        call("unshare", _USER | _NAMESPACES)
 
 
 def _empty_root() -> None:
-    # Without this the mounts below would show up in the server's world when root runs it.
+    # Without this the mounts below would appear in the server's own namespace when root runs it.
     call("mount", b"none", b"/", None, _RECURSIVE | _PRIVATE, None)
     flags = _READ_ONLY | _NO_SETUID | _NO_DEVICES | _NO_EXEC
     call("mount", b"none", _ANY_FOLDER, b"tmpfs", flags, b"size=4k,mode=555")

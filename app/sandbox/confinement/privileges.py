@@ -1,7 +1,7 @@
-"""The wall of identity: a worker is nobody, can become nobody else, and cannot be looked into.
+"""The confinement layer of identity: a worker runs as ``nobody``, without capabilities, and cannot be inspected.
 
-Without it a server that root started would have workers with every capability of root: should the system call filter
-ever have a hole, they could raise their own limits (the kernel exempts root from ``RLIMIT_NPROC``), signal any process
+Without it the workers of a server that root started would have every capability of root. If the system call filter
+failed, they could raise their own limits (the kernel exempts root from ``RLIMIT_NPROC``), signal any process
 and read any file. A memory dump, or another process of the same user, could show what a worker holds.
 """
 
@@ -25,21 +25,21 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 def refuse_new_privileges() -> None:
-    """No set-user-id program will ever raise this process; the kernel also asks for this before it takes a filter."""
+    """Refuse privileges from set-user-id programs for good; the kernel requires this before it accepts a filter."""
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent thread ends.
+    """Have the kernel kill this process when its parent thread ends.
 
-    The kernel forgets this at every change of identity and at every fork, so it comes after ``drop`` and again in each
+    The kernel resets this at every change of identity and at every fork, so it comes after ``drop`` and again in each
     child.
     """
     call("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def drop() -> bool:
-    """Give up root's identity, every capability and the right to be inspected; False if root's identity remains."""
+    """Give up root's identity and every capability, forbid inspection; False if root's identity remains."""
     became_nobody = _become_nobody()
     nothing = (ctypes.c_uint32 * 6)()
     call("capset", ctypes.byref(_CapabilityHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(nothing))
@@ -55,6 +55,6 @@ def _become_nobody() -> bool:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError:
-        # A container may hold back the right to change identity; the other walls stand without it.
+        # A container may refuse a change of identity; the other layers hold without it.
         return False
     return True

@@ -1,7 +1,7 @@
-"""What lies about in a process: descriptors, environment, the rank the kernel gives it when things get scarce.
+"""The state that a process inherits: descriptors, environment, priority, and whom the kernel kills first.
 
-Without this a worker could write to whatever the server left open, down to its log, and a busy or greedy worker could
-take processor time or memory from the server instead of from itself.
+Without this layer a worker could write to whatever the server left open, such as its log, and a busy worker could take
+processor time or memory from the server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def keep_only(fd: int) -> None:
 
 
 def clear(control_fd: int) -> None:
-    """Leave the zygote with its control socket and nothing else, last in line for the processor, first for the axe."""
+    """Leave the zygote only its control socket; the lowest priority; and make it the first to be killed for memory."""
     os.environ.clear()
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
@@ -36,5 +36,5 @@ def clear(control_fd: int) -> None:
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write(_KILL_FIRST)
     os.nice(_NICENESS)
-    # Nobody waits for workers (waiting is not among the calls left to the zygote): the kernel buries them.
+    # The zygote cannot wait for its children (the filter refuses it), so the kernel must reap them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""The wall of quantities: memory, processor time, descriptors, processes.
+"""The confinement layer of resource limits: memory, processor time, descriptors, processes.
 
-Without it a script that allocates for ever takes the whole machine's memory, one that the server failed to stop burns a
-core until the machine is restarted, and a crash leaves the worker's memory on the disk.
+Without it a script that allocates in a loop uses up the machine's memory, one that the server failed to stop keeps a
+core busy for ever, and a crash writes the worker's memory to the disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _WORKER_DESCRIPTORS = 4
 
 
 def limit_zygote(memory_mb: int) -> None:
-    """What holds for the zygote and, by inheritance, for every worker."""
+    """Set the limits of the zygote, which its workers inherit; ``memory_mb`` counts address space."""
     # Address space is what is counted, so the libraries mapped at import are part of it.
     _cap(resource.RLIMIT_AS, memory_mb << 20)
     _cap(resource.RLIMIT_NOFILE, _ZYGOTE_DESCRIPTORS)
@@ -24,7 +24,7 @@ def limit_zygote(memory_mb: int) -> None:
 
 
 def limit_worker(cpu_seconds: int) -> None:
-    """What the zygote itself could not live with: no further process, and an end to its life's processor time."""
+    """Set the limits of a worker alone: no further process, and ``cpu_seconds`` of processor time in all."""
     # With the hard limit equal to the soft one the kernel kills; a script could ignore the soft limit's signal.
     _cap(resource.RLIMIT_CPU, cpu_seconds)
     _cap(resource.RLIMIT_NPROC, 0)

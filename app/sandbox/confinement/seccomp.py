@@ -1,12 +1,12 @@
-"""The wall of system calls: a filter in the kernel that knows what a worker needs and refuses all the rest.
+"""The confinement layer of system calls: a filter in the kernel that allows what a worker needs and refuses the rest.
 
-This is the wall that everything stands on. Without it a script that reaches memory (``ctypes`` can be reached through
-object graphs) calls the kernel as it likes: it opens files, connects to the database, starts programs, traces the
-server, or tries the kernel's own bugs in ``io_uring``, ``bpf`` and the like. The other walls each stop some of that.
+All other layers rest on this one. Without it a script that reaches memory (``ctypes`` can be reached through object
+graphs) can make any system call: open files, connect to the database, start programs, trace the server, or exploit bugs
+of the kernel in ``io_uring``, ``bpf`` and the like. The other layers each stop some of that.
 
-The filter is a program in classic BPF, run by the kernel at each system call over its number, the architecture and the
-six arguments. It is generated here from lists of names, for each architecture we have numbers of. Filters add up: what
-``BASE`` refuses in the zygote no ``FINAL`` in a worker gives back.
+The filter is a program in classic BPF. The kernel runs it at each system call over the call's number, the architecture
+and the six arguments. It is generated here from lists of names, for each architecture whose numbers are known. Filters
+add up: no ``FINAL`` in a worker allows what ``BASE`` in the zygote refuses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ALLOW = 0x7FFF0000
 REFUSE = 0x00050000 | errno.EPERM
 KILL = 0x80000000
 
-# All a worker needs to read, compute and answer; each call can do no harm without a descriptor that gives it power.
+# All that a worker needs to read, compute and answer; without descriptors none of these calls reaches anything else.
 FINAL = (
     "read",
     "write",
@@ -56,7 +56,7 @@ FINAL = (
 )
 
 # What the zygote needs besides: receive a socket, fork, answer with a process descriptor; and what its child needs to
-# put up the rest of its walls.
+# apply the remaining layers.
 BASE = (
     *FINAL,
     "clone",
@@ -226,7 +226,7 @@ def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> 
 
 @cache
 def program(architecture: Architecture, allowed: tuple[str, ...]) -> bytes:
-    """The filter that lets these calls through, as the kernel reads it: 8 bytes per instruction."""
+    """Return the filter that allows these calls, in the kernel's form: 8 bytes per instruction."""
     return b"".join(
         [
             _instruction(_LOAD, _AUDIT),
@@ -269,7 +269,10 @@ class _Program(ctypes.Structure):
 
 
 def load(allowed: tuple[str, ...]) -> None:
-    """Confine this process, for good, to the named system calls; it has refused new privileges before."""
+    """Confine this process for good to the named system calls; it must have refused new privileges before.
+
+    Raises ``OSError`` if the processor's numbers are not known or the kernel refuses the filter.
+    """
     architecture = ARCHITECTURES.get(platform.machine())
     if architecture is None:
         raise OSError(errno.ENOSYS, "no system call filter is written for this kind of processor", platform.machine())

@@ -1,7 +1,6 @@
-"""The first thing ever run behind the walls: our own attempts to get out.
+"""A test of the confinement before any script runs: each of these attempts must fail.
 
-A filter that was loaded and does nothing, for a kernel or a container unlike all we know, would otherwise be found out
-by the first script that means harm.
+A filter that is loaded and has no effect, on an unusual kernel or container, would otherwise go unnoticed.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ ATTEMPTS: Mapping[str, Callable[[], object]] = {
     "open": lambda: os.open("/", os.O_RDONLY),
     "socket": lambda: socket.socket(socket.AF_INET),
     "fork": _fork,
-    # A folder is never executed: with the wall down this fails as well, but later and for another reason.
+    # A folder is never executed: without the filter this fails as well, but later and for another reason.
     "execve": lambda: os.execve("/", ["/"], {}),
     "mmap PROT_EXEC": lambda: mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
 }
 
 
 def breaches() -> tuple[str, ...]:
-    """The attempts that the system call filter did not stop."""
+    """Return the attempts that the system call filter did not stop."""
     return tuple(name for name, attempt in ATTEMPTS.items() if not _stopped(attempt))
 
 

@@ -1,8 +1,8 @@
-"""The server's end of one worker: ask it, take its one answer, end it. The wall of the parent's deadline is here.
+"""The server's end of one worker: send a frame, read its one answer, kill it. The server's deadline is kept here.
 
-Without it a script in a long loop of C code, which no alarm inside the worker interrupts, would never give its process
-back. And whatever a worker says is believed to be hostile: bytes that nobody asked for, an answer to another frame and
-an answer that is too long end it.
+No alarm inside the worker interrupts a long loop of C code; without the deadline its process would never be free again.
+Whatever a worker sends is taken for hostile: bytes without a request, an answer to another frame and an answer that is
+too long end it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from app.sandbox.protocol import HEADER, REPLY_LIMIT, framed
 
 
 class WorkerLost(Exception):
-    """A worker was killed because it broke the protocol; the message says how. Two other ways have their own class."""
+    """A worker was killed because it broke the protocol; the message says how."""
 
 
 class WorkerEnded(WorkerLost):
-    """It ended without being told to: its script did that, or the system, or whoever may kill it."""
+    """The worker ended by itself: because of its script, or because the system killed it."""
 
 
 class WorkerTooSlow(WorkerLost):
-    """It did not answer in time."""
+    """The worker was killed because it did not answer in time."""
 
 
 class Worker(asyncio.Protocol):
-    """One worker process: the channel to it, and ``end``, by which it is killed."""
+    """One worker process and the channel to it; ``end`` kills the process."""
 
     def __init__(self, pid: int, end: Callable[[], None]) -> None:
         self.pid = pid
@@ -41,7 +41,12 @@ class Worker(asyncio.Protocol):
         self._answer: asyncio.Future[bytearray] | None = None
 
     async def request(self, payload: bytes, seconds: float) -> bytearray:
-        """Send one frame and wait for its answer; after ``seconds`` the worker is killed."""
+        """Send one frame and return its answer.
+
+        Raises ``WorkerTooSlow`` after ``seconds``, ``WorkerEnded`` if the process ends, ``WorkerLost`` if it breaks the
+        protocol. After any of them, and after a cancellation, the worker is dead: what it would still send cannot be
+        told from later answers.
+        """
         if not self.alive or self._transport is None:
             raise WorkerEnded("it ended")
         self.frames += 1
@@ -61,7 +66,7 @@ class Worker(asyncio.Protocol):
             self._answer = None
 
     def kill(self) -> None:
-        """End the process now; safe to call again."""
+        """Kill the process now; safe to call again."""
         if self.alive:
             self.alive = False
             self._end()
@@ -69,18 +74,18 @@ class Worker(asyncio.Protocol):
                 self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's word that the channel is open."""
+        """asyncio callback: the channel is open."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's word that bytes came; only the answer to the frame that was sent may come."""
+        """asyncio callback: bytes arrived; they must belong to the answer to the frame that was sent."""
         self._received += data
         if self._answer is None or self._answer.done():
             self.kill()
         elif len(self._received) >= HEADER.size:
             size, number = HEADER.unpack_from(self._received)
             if number != self.frames:
-                self._lose(WorkerLost("it answered something that it was not asked"))
+                self._lose(WorkerLost("it answered another frame than the one that was sent"))
             elif size > REPLY_LIMIT or len(self._received) > HEADER.size + size:
                 self._lose(WorkerLost("it answered more than it may"))
             elif len(self._received) == HEADER.size + size:
@@ -89,7 +94,7 @@ class Worker(asyncio.Protocol):
                 self._answer.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio's word that the channel is closed."""
+        """asyncio callback: the channel is closed."""
         self._lose(WorkerEnded("it ended"))
 
     def _lose(self, reason: WorkerLost) -> None:

@@ -1,8 +1,7 @@
 """How the interpreters that run scripts are started: those for live calls, and those for simulations.
 
-Nothing of the server's environment reaches either. A simulation must give the same bytes again, so whatever would make
-a difference from one start, or one processor, to the next is fixed for it: the order of sets of text, and the choice of
-machine instructions in numpy and in the linear algebra below it.
+Nothing of the server's environment reaches either. A simulation must give the same bytes again, on any processor. So
+the order of sets of text is fixed for it, and the machine instructions that numpy and its linear algebra choose.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _CORES = {"x86_64": "Nehalem", "aarch64": "ARMV8"}  # the least that each may be
 
 @dataclass(frozen=True)
 class Interpreter:
-    """The options and the environment of an interpreter, and how much it gives way beyond what every worker does."""
+    """The options and environment of an interpreter; ``niceness`` is added to that of every worker."""
 
     options: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)

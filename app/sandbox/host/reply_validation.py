@@ -1,9 +1,10 @@
-"""The wall of mistrust: what a worker answered is read as if a script had written it, for a script can.
+"""The only reader of what workers answer, which it treats as written by a hostile script.
 
-Without it a script that took its worker over (every one can, through ``ctypes`` and descriptor 3) could name another
+Every script can take over its worker, through ``ctypes`` and descriptor 3. Without this layer it could name another
 owner's experiment among its thetas and have the server read or write them, or send something that fills the server's
-memory or breaks the database's driver. So sizes are looked at before content, every value is held against what may be
-stored, and only the experiments that the frame was about may be named. What is left to a script is to lie about itself.
+memory or breaks the database's driver. So sizes are checked before content, every value is checked against what may be
+stored, and only the experiments that the frame was about may be named. A script can still give false results for its
+own experiment.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from app.domain.experiment import SCRIPTS
+from app.domain.simulation import ArmTotals, SeriesPoint
 from app.domain.values import fault
 from app.sandbox.protocol import (
     BATCH_LIMIT,
@@ -26,7 +28,6 @@ from app.sandbox.protocol import (
     ROWS,
     THETA_LIMIT,
     WRITES,
-    Arm,
     Collected,
     Done,
     Entry,
@@ -34,17 +35,16 @@ from app.sandbox.protocol import (
     Item,
     Missed,
     Name,
-    Point,
     PutOff,
     Reply,
     Simulated,
     SimulateDraws,
     decode_reply,
 )
-from app.sandbox.value_count import values_in, weight
+from app.sandbox.value_count import value_count, values_in
 
 Outcome = Done | Failed | PutOff
-# Above this, reading takes so long that other calls would feel it.
+# Above so many bytes, decoding would noticeably delay other calls.
 _LONG = 64 * 2**10
 _decode_value = msgspec.msgpack.Decoder().decode
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class _Entry(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 class _Done(msgspec.Struct, array_like=True, tag="Done", forbid_unknown_fields=True):
-    """``Done`` with its values still as they travelled, so that their sizes are known before they are read."""
+    """``Done`` with its values still encoded, so that their sizes are known before they are decoded."""
 
     number: int
     result: Raw
@@ -75,8 +75,8 @@ class Draws:
     """What one frame of a simulation gave; ``rows`` are context, action, reward and theta of each draw."""
 
     done: int
-    arms: list[Arm]
-    points: list[Point]
+    arms: list[ArmTotals]
+    points: list[SeriesPoint]
     rows: list[list[dict[str, Any]]]
     missed: list[str]
     failed: Failed | None
@@ -87,33 +87,33 @@ _decode_outcome = msgspec.msgpack.Decoder(_Done | Failed | Missed | PutOff).deco
 
 
 class Forged(ValueError):
-    """A worker answered what no honest one does; the message says what."""
+    """A worker answered what the worker's own code never answers; the message says what."""
 
 
 async def read(payload: bytes | bytearray, items: Sequence[Item], known: Collection[str]) -> list[Outcome | Missed]:
-    """The outcomes, if they answer exactly these items, about ``known`` experiments, with values that can be stored.
+    """Return the outcomes of these items, in order; they may name ``known`` experiments only.
 
-    ``Forged`` if not.
+    Raises ``Forged`` if they answer other items, name other experiments or hold what cannot be stored.
     """
-    return await _aside(payload, lambda: _read(payload, items, known))
+    return await _read_aside(payload, lambda: _read(payload, items, known))
 
 
 async def read_draws(payload: bytes | bytearray, asked: SimulateDraws) -> Draws:
-    """What a frame of a simulation gave, held against what was asked for; ``Forged`` as above."""
-    return await _aside(payload, lambda: _read_draws(payload, asked))
+    """Return what a frame of a simulation gave; raises ``Forged`` if it does not answer what was asked."""
+    return await _read_aside(payload, lambda: _read_draws(payload, asked))
 
 
 async def read_thetas(payload: bytes | bytearray, known: Collection[str]) -> tuple[list[Entry], bool]:
-    """Some of the thetas that a simulation has left, and whether there are more; ``Forged`` as above."""
-    return await _aside(payload, lambda: _read_thetas(payload, known))
+    """Return some of the thetas that a simulation has left, and whether there are more; raises ``Forged`` as above."""
+    return await _read_aside(payload, lambda: _read_thetas(payload, known))
 
 
-async def _aside(payload: bytes | bytearray, reader: Callable[[], T]) -> T:
-    """Read at once what is short, and in a thread what is long."""
+async def _read_aside(payload: bytes | bytearray, reader: Callable[[], T]) -> T:
+    """Read what is short at once, and what is long in a thread, so that other calls do not wait."""
     try:
         if len(payload) <= _LONG:
             return reader()
-        async with _one_long_reply:  # so that at most one is spread out in memory before it is measured
+        async with _one_long_reply:  # one at a time, as its size in memory is not known before it is decoded
             return await asyncio.to_thread(reader)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise Forged(str(error)) from error
@@ -147,7 +147,9 @@ def _read_draws(payload: bytes | bytearray, asked: SimulateDraws) -> Draws:
     if reply.failed is not None and reply.failed.script not in SCRIPTS:
         raise Forged("it names a script that there is not")
     rows = [_shown_draw(raw) for raw in reply.rows]
-    return Draws(reply.done, reply.arms, reply.points, rows, reply.missed, reply.failed)
+    arms = [ArmTotals(arm.name, arm.pulls, arm.rewards, arm.total, arm.squares) for arm in reply.arms]
+    points = [SeriesPoint(point.draws, point.total, point.pulls) for point in reply.points]
+    return Draws(reply.done, arms, points, rows, reply.missed, reply.failed)
 
 
 def _shown_draw(raw: Raw) -> list[dict[str, Any]]:
@@ -174,7 +176,7 @@ def _read_thetas(payload: bytes | bytearray, known: Collection[str]) -> tuple[li
 
 
 def _outcome(raw: Raw, item: Item, known: Collection[str]) -> tuple[Outcome | Missed, int]:
-    """The outcome of one item, and how many values it holds, or a number that this is below."""
+    """Return the outcome of one item and how many values it holds, or an upper bound of that."""
     if len(raw) > ITEM_LIMIT:
         raise Forged("it gave back too much")
     outcome = _decode_outcome(raw)
@@ -192,7 +194,7 @@ def _outcome(raw: Raw, item: Item, known: Collection[str]) -> tuple[Outcome | Mi
 def _done(raw: _Done, known: Collection[str], length: int) -> tuple[Done, int]:
     _require(known, {*raw.touched, *(write.exp_id for write in raw.writes)})
     result, logs, debug = _row(raw.result), [_row(row) for row in raw.logs], [_value(each) for each in raw.debug]
-    values = weight(length, [result, logs, debug])
+    values = value_count(length, [result, logs, debug])
     for write in raw.writes:
         # Counted one by one, and none is kept: all of them together could fill the memory.
         theta = _theta(write)

@@ -1,6 +1,6 @@
-"""Workers without any wall, for systems that have none: ``sandbox.unsafe`` on a loopback address, and a loud warning.
+"""Workers without confinement, for systems that have none: ``sandbox.unsafe`` on a loopback address, with a warning.
 
-A script is kept from nothing here but from the server's own memory. It is for trying things out on a laptop.
+A script is kept out of the server's memory and of nothing else. It is for trying things out on a laptop.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _BOOT = (
 
 
 class PlainProcesses:
-    """Each worker is an interpreter of its own that speaks the same protocol; ready in about half a second."""
+    """Starts each worker as an interpreter of its own, with the same protocol; it is ready in about half a second."""
 
     def __init__(self, interpreter: Interpreter = LIVE) -> None:
         self._interpreter = interpreter
         self.active: dict[str, Any] = {"safe": False, "unsafe": True}
 
     async def start(self) -> None:
-        """Say loudly what this means."""
-        _log.warning("SCRIPTS RUN WITHOUT ANY WALL (sandbox.unsafe): they may do whatever this account may do")
+        """Log a warning of what this means."""
+        _log.warning("SCRIPTS ARE NOT CONFINED (sandbox.unsafe): they may do whatever this account may do")
 
     async def spawn(self) -> Worker:
         """Start an interpreter."""
@@ -44,7 +44,7 @@ class PlainProcesses:
         return worker
 
     async def stop(self) -> None:
-        """Nothing to end: the pool ends its workers, and those it lost end when their channels close."""
+        """No-op: the pool kills its workers, and any other ends when its channel closes."""
 
 
 def _launch(channel: socket.socket, interpreter: Interpreter) -> subprocess.Popen[bytes]:

@@ -1,7 +1,7 @@
-"""Where workers come from: a zygote process that forks them behind the walls.
+"""The server's end of the zygote, the confined process from which workers are forked.
 
-The server starts the zygote, asks it for workers, and starts another when it finds it dead. It fails closed: a zygote
-that cannot put up the walls, or whose self-test got through them, is ended, and no script is run.
+The server starts the zygote, requests workers from it, and starts another one when it has died. It fails closed: if the
+zygote cannot apply its confinement, or its self-test breaks out of it, it is killed and no script is run.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _CPU_SECONDS = 3600
 
 
 class Source(Protocol):
-    """What gives a pool its workers; ``active`` says which walls they are behind."""
+    """Starts the workers of a pool; ``active`` says which confinement layers hold."""
 
     active: dict[str, Any]
 
     async def start(self) -> None:
-        """Get ready; ``SandboxUnavailable`` if that cannot be."""
+        """Get ready; raises ``SandboxUnavailable`` if scripts cannot be run here."""
 
     async def spawn(self) -> Worker:
-        """A fresh worker; ``SandboxUnavailable`` if there is none to be had."""
+        """Return a fresh worker; raises ``SandboxUnavailable`` if none can be started."""
 
     async def stop(self) -> None:
         """End what ``start`` started."""
 
 
 class Zygote:
-    """The zygote process; when it is found dead, the next request for a worker starts another.
+    """The zygote process; if it has died, the next request for a worker starts another.
 
-    ``layers`` takes walls down; it is for tests, and no setting names it.
+    ``layers`` switches confinement layers off. It is for tests alone, and no setting names it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Zygote:
     ) -> None:
         self.active: dict[str, Any] = {"safe": False}
         self._interpreter = interpreter
-        self._orders = {
+        self._options = {
             "memory_mb": memory_mb,
             "cpu_seconds": cpu_seconds,
             "niceness": interpreter.niceness,
@@ -84,12 +84,12 @@ class Zygote:
             await self._start()
 
     async def spawn(self) -> Worker:
-        """A fresh worker; the zygote is started again first if it has died."""
+        """Return a fresh worker; the zygote is started again first if it has died."""
         exchange = asyncio.ensure_future(self._exchange())
         try:
             return await asyncio.shield(exchange)
         except asyncio.CancelledError:
-            # The zygote's answer is under way; left there it would be taken for the next one's.
+            # The answer will still arrive. It must be read, or it would be taken for the answer to the next request.
             exchange.add_done_callback(_discard)
             raise
 
@@ -100,7 +100,7 @@ class Zygote:
                     await self._start()
                 try:
                     return await self._spawn()
-                except SandboxUnavailable:  # it is well, but could not fork
+                except SandboxUnavailable:  # the zygote runs, but could not fork
                     raise
                 except (OSError, TimeoutError):
                     await self._stop()
@@ -124,7 +124,7 @@ class Zygote:
         except (OSError, TimeoutError):
             await self._refuse("the process that runs scripts did not start; standard error says why", _RETRY_SECONDS)
         self.active = json.loads(message)
-        if not (self.active["safe"] or self._orders["layers"]):
+        if not (self.active["safe"] or self._options["layers"]):
             # What the system does not grant now it will not grant in a second.
             await self._refuse(_why(self.active), float("inf"))
 
@@ -134,7 +134,7 @@ class Zygote:
         with theirs:
             # Not in another thread: the zygote dies with the thread that started it.
             self._process = subprocess.Popen(
-                self._interpreter.command(_BOOT, str(ROOT), str(theirs.fileno()), json.dumps(self._orders)),
+                self._interpreter.command(_BOOT, str(ROOT), str(theirs.fileno()), json.dumps(self._options)),
                 pass_fds=[theirs.fileno()],
                 env=self._interpreter.environment,
                 stdin=subprocess.DEVNULL,
@@ -178,7 +178,7 @@ class Zygote:
 
 
 class _Handle:
-    """The descriptor of a process: unlike its number it never comes to mean another process."""
+    """The descriptor of a process: unlike its id, it never comes to mean another process."""
 
     def __init__(self, pidfd: int) -> None:
         self._pidfd = pidfd
@@ -200,7 +200,7 @@ def _why(active: dict[str, Any]) -> str:
     if "reason" in active:
         found = f"this system does not let the server confine them ({active['reason']})"
     else:
-        found = f"its self-test got through the walls ({', '.join(active['breaches'])})"
+        found = f"its self-test broke out of the confinement ({', '.join(active['breaches'])})"
     return f"this server does not run scripts: {found}; see the setting sandbox.unsafe and the docs on the sandbox"
 
 

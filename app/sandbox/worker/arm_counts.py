@@ -1,8 +1,8 @@
-"""What the draws of a simulation came to so far: pulls and rewards by arm."""
+"""Pulls and rewards by arm of the draws that a simulation has made so far."""
 
 from __future__ import annotations
 
-from app.domain.simulation import arm_of, value_of
+from app.domain.outcomes import arm_of, value_of
 from app.sandbox.protocol import ARMS, Arm, Point
 from app.sandbox.worker.to_json import Kept, fresh
 
@@ -19,7 +19,7 @@ class ArmCounts:
 
     @property
     def arms(self) -> list[Arm]:
-        """What came of each arm."""
+        """Return the counts of each arm, in the order in which they were first taken."""
         return [
             Arm(name, int(pulls), int(rewards), total, squares)
             for name, (pulls, rewards, total, squares) in self._arms.items()
@@ -41,5 +41,5 @@ class ArmCounts:
             self._total += value
 
     def point(self, draws: int) -> Point:
-        """Where it stands now."""
+        """Return a point of the series: the state after so many ``draws``."""
         return Point(draws, self._total, [int(arm[0]) for arm in self._arms.values()])

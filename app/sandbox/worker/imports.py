@@ -1,6 +1,6 @@
-"""What ``import`` gives a script: the modules that the zygote loaded before it closed the doors, and nothing else.
+"""What ``import`` gives a script: the modules that the zygote loaded before it was confined, and nothing else.
 
-This is a courtesy, not a wall: it gives a clear message at the line of the import. The kernel's walls stand behind it.
+This gives a clear message at the line of the import. It is no protection: confinement is the kernel's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALLOWED = frozenset({*_STANDARD, *_NUMERIC})
 # Scripts written for StreamingBandit may begin with ``import libs.base as base``.
 _LIBS = SimpleNamespace(**SCRIPT_NAMES, thompson_bayesian_linear=SCRIPT_NAMES["tbl"])
 
-# What the modules above import only when they are first used.
+# What the modules above import only when they are first used, and could not import after confinement.
 _HIDDEN = (
     "_strptime",
     "encodings.cp1252",
@@ -40,10 +40,10 @@ _HIDDEN = (
 
 
 def preload() -> None:
-    """Import everything that scripts may import, and what those would import later."""
+    """Import everything that scripts may import, and what those modules import later."""
     for name in sorted({*ALLOWED, *_HIDDEN}):
         importlib.import_module(name)
-    # numpy took this function away, StreamingBandit's scripts call it.
+    # numpy removed this function; scripts written for StreamingBandit call it.
     vars(np).setdefault("asscalar", lambda a: np.asarray(a).item())
 
 
@@ -64,14 +64,14 @@ def _import(
 
 
 def offered(name: str, level: int = 0) -> bool:
-    """Whether a script may import this module."""
+    """Return whether a script may import this module; ``level`` counts the dots of a relative import."""
     ours = name in SCRIPT_NAMES or (name.startswith("policies.") and name in sys.modules)
     theirs = name == "libs" or (name.startswith("libs.") and name.removeprefix("libs.") in vars(_LIBS))
     return level == 0 and (name in ALLOWED or ours or theirs)
 
 
 def refusal(name: str) -> str:
-    """The sentence that says so where it may not."""
+    """Return the message for a module that a script may not import."""
     return f"scripts cannot import {name!r}: numpy, scipy.special, policies and pure standard modules only"
 
 

@@ -1,8 +1,8 @@
-"""What is wrong with scripts before they run: what does not compile, and with lint what would fail when it runs.
+"""Check scripts before they run: what does not compile, and with lint what would fail when it runs.
 
-It runs in a worker, as compiling can be an attack too. Lint looks for names that nobody defines, imports that will be
-refused and a ``get_action`` that never fills ``self.action``; it reports only what it is sure of, so whatever a script
-does with ``exec`` or ``globals`` goes by.
+It runs in a worker, because compiling can be an attack too. Lint looks for undefined names, imports that will be
+refused and a ``get_action`` that never fills ``self.action``. It reports only what is certain: a script that uses
+``exec`` or ``globals`` may define any name.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from app.sandbox.worker.imports import SCRIPT_BUILTINS, offered, refusal
 from app.sandbox.worker.script import MODULES, OWN_NAMES
 
 _GIVEN = {*SCRIPT_BUILTINS, *MODULES, *OWN_NAMES, "__class__"}
-# Whoever uses one of these may define any name, and fill any dict.
-_ANYTHING = {"exec", "eval", "globals", "vars", "locals"}
+# A script that uses one of these may define any name, and fill any dict.
+_REFLECTIVE = {"exec", "eval", "globals", "vars", "locals"}
 _MAX_LENGTH = 1_000
 _LAST_LINE = 10**6
 
 
 def faults(request: CheckScripts) -> list[Fault]:
-    """The faults of all scripts, in order; at most so many."""
+    """Return the faults of all scripts in order, at most ``FAULTS`` of them."""
     found = [fault for name, source in request.scripts.items() for fault in _faults(name, source, request.lint)]
     return found[:FAULTS]
 
@@ -62,7 +62,7 @@ def _at(name: str, node: ast.stmt | ast.expr, message: str) -> Fault:
 
 
 def _unknown(module: symtable.SymbolTable) -> set[str]:
-    """Names that some part of the script looks up in the module, and that no part of it ever binds."""
+    """Return the names that some part of the script looks up in the module and no part ever binds."""
     looked_up: set[str] = set()
     known = set(_GIVEN)
     tables = [module]
@@ -74,7 +74,7 @@ def _unknown(module: symtable.SymbolTable) -> set[str]:
                 known.add(symbol.get_name())
             elif symbol.is_referenced():
                 looked_up.add(symbol.get_name())
-    return set() if looked_up & _ANYTHING else looked_up - known
+    return set() if looked_up & _REFLECTIVE else looked_up - known
 
 
 def _refused(node: ast.Import | ast.ImportFrom) -> list[str]:
@@ -85,10 +85,10 @@ def _refused(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _fills_action(tree: ast.AST) -> bool:
-    """Whether ``self.action`` is assigned to, or touched in any way that might fill it, or ``self`` given away."""
+    """Return whether the script may fill ``self.action``: it names it, or passes ``self`` on."""
     reads = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr != "action"}
     return any(
-        isinstance(node, ast.Name) and node.id in {"self", *_ANYTHING}
+        isinstance(node, ast.Name) and node.id in {"self", *_REFLECTIVE}
         for node in ast.walk(tree)
         if id(node) not in reads
     )

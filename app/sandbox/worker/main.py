@@ -1,9 +1,9 @@
 """The process in which one experiment's scripts run: it reads a frame on descriptor 3, runs it, writes one answer.
 
-It is forked from the zygote with everything imported and holds nothing of the server's. The wall of time is here, and
-without it a script that loops would cost its whole worker and the calls beside it: an item's limit is kept by an
-interval timer that goes off again and again while the script runs, so that a script that catches the first alarm meets
-the next; what escapes that (a long loop in C) meets the server's deadline and SIGKILL.
+It is forked from the zygote with everything imported and holds nothing of the server's. The time limit of an item is
+kept here, by an interval timer that repeats while the script runs, because a script can catch the first alarm. A long
+loop in C ends by the server's deadline and SIGKILL. Without the timer a script that loops would end its worker, and the
+calls in the same frame would run again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from app.sandbox.protocol import (
     encode,
     framed,
 )
-from app.sandbox.value_count import weight
+from app.sandbox.value_count import value_count
 from app.sandbox.worker.clock import TimeUp
 from app.sandbox.worker.lint import faults
 from app.sandbox.worker.script import Holdings, Miss, ScriptCall, Self, execute
@@ -70,7 +70,7 @@ class _Worker:
         self.simulation = SimulationLoop(self.holdings, self.sources, self._failure)
 
     def answer(self, request: RunScript | CheckScripts | SimulateDraws | Collect) -> bytes:
-        """Do what the frame asks for."""
+        """Return the encoded answer to a frame."""
         if isinstance(request, CheckScripts):
             return encode(Checked(faults(request)))
         if isinstance(request, SimulateDraws):
@@ -81,7 +81,7 @@ class _Worker:
         return self.run(request)
 
     def run(self, request: RunScript) -> bytes:
-        """Bring the holdings up to date, then run each item within its limits."""
+        """Update what the worker holds, then run each item within its limits."""
         self._take(request)
         started, size = time.monotonic(), 0
         outcomes: list[msgspec.Raw] = []
@@ -119,7 +119,7 @@ class _Worker:
             except Miss:
                 return False, b""
             except BaseException as error:
-                # A repeated alarm may strike while the message is being made; it then replaces the error.
+                # The repeated alarm may go off while the message is built; then TimeUp replaces the error.
                 return False, encode(self._failure(error, request.exp_id, request.script, item.number, request.seconds))
 
         try:
@@ -148,7 +148,7 @@ class _Worker:
         outcome = encode(done)
         if len(outcome) > ITEM_LIMIT:
             raise NotStorable(f"the script gives back more than {ITEM_LIMIT >> 20} MiB")
-        if weight(len(outcome), _parts(done)) > ITEM_VALUES:
+        if value_count(len(outcome), _parts(done)) > ITEM_VALUES:
             raise NotStorable(f"the script gives back more than {ITEM_VALUES:,} values")
         return outcome
 
@@ -181,13 +181,13 @@ def _message(error: BaseException) -> str:
         said = str(error)[:500]
     except TimeUp:
         raise
-    except BaseException as second:  # the script's own class may do anything when it is asked what it says
-        said = f"its text cannot be had ({type(second).__qualname__[:80]})"
+    except BaseException as second:  # str() of a script's own class may do anything
+        said = f"its message could not be read ({type(second).__qualname__[:80]})"
     return f"{name}: {said}".rstrip(": ").encode("utf-8", "replace").decode()
 
 
 def _place(error: BaseException, script: str) -> tuple[str, int | None]:
-    """The innermost line of a script that the error passed through."""
+    """Return the innermost line of a script in the traceback."""
     place: tuple[str, int | None] = (script, None)
     for frame, line in traceback.walk_tb(error.__traceback__):
         name = frame.f_code.co_filename.removeprefix("<").split(" of ")[0]
@@ -203,20 +203,20 @@ def _compiled(exp_id: str, scripts: dict[str, str]) -> dict[str, CodeType]:
 
 
 _armed = False
-_struck = False
+_alarm_raised = False
 
 
 def _limited(attempt: Callable[[], tuple[bool, bytes]], seconds: float) -> tuple[bool, bytes]:
-    """Run ``attempt``; after ``seconds`` raise TimeUp in it every 20 ms until it has ended, and then here."""
-    global _armed, _struck
-    _armed, _struck = True, False
+    """Run ``attempt``; after ``seconds`` raise TimeUp in it every 20 ms until it ends, and then here."""
+    global _armed, _alarm_raised
+    _armed, _alarm_raised = True, False
     signal.setitimer(signal.ITIMER_REAL, seconds, 0.02)
     try:
         outcome = attempt()
     finally:
         _armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-    if _struck:  # and was caught by the script
+    if _alarm_raised:  # the script caught it
         raise TimeUp
     return outcome
 
@@ -225,10 +225,10 @@ _OWN_FRAMES: tuple[CodeType, ...] = (_limited.__code__, _Worker._item.__code__)
 
 
 def _alarm(number: int, frame: FrameType | None) -> None:
-    # Never in this module's own bookkeeping: there the next alarm, or none, is soon enough.
-    global _struck
+    # Not in this module's own functions: they must finish, and the alarm repeats.
+    global _alarm_raised
     if _armed and frame is not None and frame.f_code not in _OWN_FRAMES:
-        _struck = True
+        _alarm_raised = True
         raise TimeUp
 
 

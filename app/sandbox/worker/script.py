@@ -1,7 +1,6 @@
 """What a script sees: ``self`` and ``Experiment``, over the layers of theta that the worker holds.
 
-What a call writes stays in layers of its own until it has ended well: without them a script that raises half-way would
-leave half of its effects behind.
+The writes of a call stay in a layer of their own until it has succeeded, so that a script that raises has no effect.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Miss(BaseException):
-    """Raised in a script that asks for what the worker does not hold; the server will bring it."""
+    """Raised in a script that reads what the worker does not hold; the server sends it and runs the script again."""
 
 
 class Layer:
@@ -60,27 +59,27 @@ class Layer:
         self.names.setdefault((exp_id, name), {}).setdefault(key, {})[value] = theta
 
     def find(self, exp_id: str, name: str, key: str | None, value: str | None) -> tuple[Kept | None] | None:
-        """The theta in a tuple, or None if this layer says nothing about it."""
+        """Return the theta in a tuple, or None if this layer does not have it."""
         values = self.names.get((exp_id, name), {}).get(key)
         return (values[value],) if values is not None and value in values else None
 
     def overlay(
         self, found: dict[str | None, Values], exp_id: str, name: str, key: str | None, every_key: bool
     ) -> None:
-        """Write this layer's part of a range over what deeper layers gave."""
+        """Replace, in ``found``, the thetas of a range that this layer has."""
         keys = self.names.get((exp_id, name), {})
         for one in list(keys) if every_key else [key]:
             if one in keys:
                 found.setdefault(one, {}).update(keys[one])
 
     def merge(self, other: Layer) -> None:
-        """Take over everything the other layer says."""
+        """Add all thetas of the other layer, which replace those of this one."""
         for (exp_id, name), keys in other.names.items():
             for key, values in keys.items():
                 self.names.setdefault((exp_id, name), {}).setdefault(key, {}).update(values)
 
     def entries(self) -> Iterator[Entry]:
-        """All of it, one by one."""
+        """Return all thetas of this layer, one by one."""
         for (exp_id, name), keys in self.names.items():
             for key, values in keys.items():
                 for value, theta in values.items():
@@ -88,7 +87,7 @@ class Layer:
 
 
 class Holdings:
-    """What a worker holds: committed thetas, those that wait to be settled, ranges known whole, and programs."""
+    """What a worker holds: committed thetas, those that wait to be settled, complete ranges, and programs."""
 
     def __init__(self) -> None:
         self.base = Layer()
@@ -103,14 +102,14 @@ class Holdings:
         self.complete, self.too_wide = set(), set()
 
     def settle(self, committed: bool) -> None:
-        """What waited is now part of the committed thetas, or never was."""
+        """Add the waiting thetas to the committed ones, or drop them."""
         if committed:
             self.base.merge(self.waiting)
         self.waiting = Layer()
 
 
 class ScriptCall:
-    """One run of a script and of the nested ones it calls: its writes, its log rows, what it missed."""
+    """One run of a script and of the nested ones it calls: its writes, its log rows, what was missing."""
 
     def __init__(self, holdings: Holdings, sees_waiting: bool) -> None:
         self.holdings = holdings
@@ -129,11 +128,11 @@ class ScriptCall:
 
     @property
     def missed(self) -> bool:
-        """Whether anything was missing: then the run does not count, whatever the script did after."""
+        """Whether anything was missing: then the run is void, whatever the script did afterwards."""
         return bool(self.missing_thetas or self.missing_ranges or self.missing_programs)
 
     def one(self, exp_id: str, name: str, key: str | None, value: str | None) -> Kept | None:
-        """One theta."""
+        """Return one theta, None if there is none; raises ``Miss`` if the worker does not hold it."""
         self.touched.add(exp_id)
         for layer in reversed(self.layers):
             found = layer.find(exp_id, name, key, value)
@@ -145,7 +144,7 @@ class ScriptCall:
         return None
 
     def range(self, exp_id: str, name: str, key: str | None, every_key: bool) -> Keys:
-        """All thetas under a key, or under every key, without those that are absent."""
+        """Return all thetas under a key, or under every key; raises ``Miss`` if the worker does not hold them all."""
         self.touched.add(exp_id)
         wanted = (exp_id, name, None if every_key else key)
         if wanted in self.holdings.too_wide:
@@ -166,7 +165,7 @@ class ScriptCall:
         return whole
 
     def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: Kept | None) -> None:
-        """Set or delete one theta in this call's own layer."""
+        """Set one theta in this call's own layer; None deletes it."""
         self.touched.add(exp_id)
         self.written += 1
         if self.written > WRITES:
@@ -174,7 +173,7 @@ class ScriptCall:
         self.writes.put(exp_id, name, key, value, theta)
 
     def program(self, exp_id: str) -> dict[str, CodeType]:
-        """The compiled scripts of a nested experiment."""
+        """Return the compiled scripts of a nested experiment; raises ``Miss``, or ``LookupError`` if there is none."""
         if exp_id not in self.holdings.programs:
             self.missing_programs.append(exp_id)
             raise Miss
@@ -198,7 +197,7 @@ class ScriptThetas:
     def get_theta(
         self, key: Any = None, value: Any = None, name: Any = "_theta", all_float: bool = False
     ) -> dict[str, Any]:
-        """The theta of a key and value; of all values of a key; or of all keys."""
+        """Return the theta of a key and value; of all values of a key; or of all keys."""
         name, key, value = _named("get_theta", name, key, value)
         if value is not None:
             theta = self._call.one(self.exp_id, name, key, value)
@@ -223,14 +222,14 @@ class ScriptThetas:
         name, key, value = _named("delete_theta", name, key, value)
         if value is not None:
             there = self._call.one(self.exp_id, name, key, value) is not None
-            doomed = {key: [value]} if there else {}
+            to_delete = {key: [value]} if there else {}
         else:
             found = self._call.range(self.exp_id, name, key, key is None)
-            doomed = {one: list(values) for one, values in found.items()}
-        for one, values in doomed.items():
+            to_delete = {one: list(values) for one, values in found.items()}
+        for one, values in to_delete.items():
             for each in values:
                 self._call.write(self.exp_id, name, one, each, None)
-        return sum(map(len, doomed.values()))
+        return sum(map(len, to_delete.values()))
 
 
 class Self(ScriptThetas):
@@ -266,7 +265,7 @@ def execute(call: ScriptCall, code: CodeType, seen: Self) -> None:
 
 
 def names_for(call: ScriptCall) -> dict[str, Any]:
-    """All that a script finds but ``self``, with fresh builtins."""
+    """Return the global names of a script, without ``self``, with fresh builtins."""
     names = MODULES.copy()
     names["__builtins__"] = SCRIPT_BUILTINS.copy()
     names["__name__"] = "script"
@@ -322,7 +321,7 @@ def _fresh(given: Any) -> Any:
 
 
 def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | None, str | None]:
-    """The three names of a theta as text."""
+    """Return the three names of a theta as text; ``method`` is named in the error."""
     given = (name, key, value)
     # Other types might compare equal to text and yet be another text.
     familiar = type(name) is str and (key is None or type(key) is str) and (value is None or type(value) is str)
@@ -342,7 +341,7 @@ def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | Non
 
 
 def _by_value(values: Values) -> dict[str, Any]:
-    """A bare theta if it is the only one, else the thetas by value."""
+    """Return the theta itself if the only one has no value, else the thetas by value."""
     if len(values) == 1 and None in values:
         return fresh(values[None] or {})
     return {
@@ -353,7 +352,7 @@ def _by_value(values: Values) -> dict[str, Any]:
 
 
 def _by_key(keys: Keys) -> dict[str, Any]:
-    """A bare theta if it is the only one, else the thetas by ``key:value``."""
+    """Return the theta itself if the only one has no key, else the thetas by ``key:value``."""
     if len(keys) == 1 and None in keys and len(keys[None]) == 1 and None in keys[None]:
         return _by_value(keys[None])
     return {

@@ -2,8 +2,8 @@
 
 A script is a module's body: each run needs a namespace of its own, and every name in it is looked up there. Where it
 makes no difference to what the script does, its statements become the body of a function with the parameter ``self``,
-which has neither cost. It would make one where the script looks at its namespace or shares it with what it defines,
-where it takes a name for its own that it also finds there, and where it leaves something on ``self`` that the next
+which has neither cost. It does make a difference where the script inspects its namespace or shares it with a class or
+function, where it assigns a name that it also finds there, and where it sets an attribute of ``self`` that the next
 script must not see. Such scripts are run as they are.
 """
 
@@ -36,7 +36,7 @@ def as_function(source: str, filename: str, given: Collection[str]) -> CodeType 
     """
     try:
         tree = ast.parse(source, filename)
-        if not all(map(_means_the_same, ast.walk(tree))) or _selves(tree) != _tidy_selves(tree):
+        if not all(map(_means_the_same, ast.walk(tree))) or _count_self(tree) != _count_plain_self(tree):
             return None
         table = symtable.symtable(source, filename, "exec")
         own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
@@ -65,13 +65,13 @@ def _means_the_same(node: ast.AST) -> bool:
     return not isinstance(node, _OTHERWISE)
 
 
-def _selves(tree: ast.AST) -> int:
-    """How often ``self`` is named."""
+def _count_self(tree: ast.AST) -> int:
+    """Return how often ``self`` is named."""
     return sum(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(tree))
 
 
-def _tidy_selves(tree: ast.AST) -> int:
-    """How often for no more than its fields and methods."""
+def _count_plain_self(tree: ast.AST) -> int:
+    """Return how often ``self`` is named for one of its fields or methods only."""
     return sum(
         isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)

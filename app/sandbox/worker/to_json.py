@@ -1,11 +1,10 @@
-"""From what a script left behind to plain JSON values, inside the worker.
+"""Turn what a script filled into plain JSON values, inside the worker.
 
-numpy's scalars and arrays become numbers and lists, tuples lists, whole-number keys text; anything else that JSON
-does not have is an error that names where it was found. It is for honest scripts: without it their mistakes would come
-back as answers that ``replies`` refuses, without a word on where the mistake is.
+numpy's scalars and arrays become numbers and lists, tuples lists, whole-number keys text. Anything else that JSON does
+not have is an error that names its place. This is for good error messages: the server checks the answer again.
 
-Nearly all that scripts leave is plain already. That is found out first, as cheaply as can be; whatever is not certainly
-plain takes the long way, which knows what to say.
+Nearly all values are plain already. That is checked first, as cheaply as possible; only values that are not certainly
+plain take the slow path, which builds the error messages.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class NotStorable(Exception):
 
 
 def cleaned(value: Any, what: str, *, finite: bool = True) -> Any:
-    """``value`` as plain dicts, lists, numbers, text, booleans and None.
+    """Return ``value`` as plain dicts, lists, numbers, text, booleans and None; raises ``NotStorable``.
 
     >>> cleaned({1: np.float64(0.5), "a": (np.arange(2), True)}, "self.action")
     {'1': 0.5, 'a': [[0, 1], True]}
@@ -50,12 +49,12 @@ def cleaned(value: Any, what: str, *, finite: bool = True) -> Any:
 
 
 def cleaned_dict(value: Any, what: str, *, finite: bool = True) -> dict[str, Any]:
-    """The same for what must be a dict."""
+    """Return ``cleaned(value)`` of what must be a dict."""
     return fresh(kept(value, what, finite=finite))
 
 
 def kept(value: Any, what: str, *, finite: bool = True) -> Kept:
-    """The same, in the form from which ``fresh`` makes copies that share nothing, over and over and fast.
+    """Return ``cleaned(value)`` of what must be a dict, in a form of which ``fresh`` makes independent copies fast.
 
     >>> kept({"n": 1}, "theta"), kept({"n": [1]}, "theta")
     ({'n': 1}, b'\\x81\\xa1n\\x91\\x01')
@@ -71,7 +70,7 @@ def kept(value: Any, what: str, *, finite: bool = True) -> Kept:
 
 
 def kept_row(value: Any, what: str) -> Kept:
-    """The same for what becomes a part of a row in a log."""
+    """Return ``kept(value)`` of a part of a row; raises ``NotStorable`` if it is over ``ROW_LIMIT`` bytes."""
     row = kept(value, what)
     if type(row) is bytes and len(row) > ROW_LIMIT:
         raise NotStorable(f"{what} holds more than {ROW_LIMIT >> 10} KiB")
@@ -79,17 +78,17 @@ def kept_row(value: Any, what: str) -> Kept:
 
 
 def fresh(what: Kept) -> dict[str, Any]:
-    """A copy."""
+    """Return a copy that shares nothing with other copies."""
     return what.copy() if type(what) is dict else _decode(what)  # type: ignore[arg-type]
 
 
 def packed(what: Kept) -> bytes:
-    """It as MessagePack."""
+    """Return it as MessagePack."""
     return what if type(what) is bytes else _encode(what)
 
 
 def is_flat(value: Any, finite: bool = True) -> bool:
-    """Whether it certainly is a plain dict that holds nothing but a little text, numbers, booleans and None."""
+    """Return whether it certainly is a plain dict of short text, numbers, booleans and None."""
     if type(value) is not dict or len(value) > _FEW:
         return False
     for key, part in value.items():
@@ -111,7 +110,7 @@ def is_flat(value: Any, finite: bool = True) -> bool:
 
 
 def _is_plain(value: dict[Any, Any], finite: bool) -> bool:
-    """Whether a dict certainly is what it should be, with all that it holds."""
+    """Return whether a dict and all that it holds certainly is plain."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
@@ -142,7 +141,7 @@ def _is_plain(value: dict[Any, Any], finite: bool) -> bool:
 
 
 def _is_sound(key: str) -> bool:
-    """Whether a key is one that may be stored; those that are short are not asked about again."""
+    """Return whether a key may be stored; the answer for short keys is remembered."""
     if not key.isascii() or key.startswith("$") or "\0" in key:
         return False
     if len(key) < _SHORT:
@@ -186,7 +185,7 @@ def _name(value: Any) -> str:
 
 
 def floated(value: Any, what: str) -> Any:
-    """``value`` with every leaf as a float, for ``get_theta(all_float=True)``."""
+    """Return ``value`` with every leaf as a float, for ``get_theta(all_float=True)``; raises ``NotStorable``."""
     if isinstance(value, dict):
         return {key: floated(part, what) for key, part in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Theta in a simulation: changed in place, and taken back if a draw comes to nothing.
+"""Theta in a simulation: changed in place, with an undo log in case the draw fails.
 
-What the worker holds is all there is, so nothing is missing but programs; and draws are made one after another, so a
-list of what was there before does for what a live call needs layers for.
+The worker holds every theta, so nothing can be missing but programs. Draws are made one after another, so a list of
+earlier values replaces the layers of a live call.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class UndoLog(ScriptCall):
         self._before: list[tuple[Values, str | None, Kept | None]] = []
 
     def one(self, exp_id: str, name: str, key: str | None, value: str | None) -> Kept | None:
-        """One theta."""
+        """Return one theta, None if there is none."""
         keys = self._names.get((exp_id, name))
         values = keys.get(key) if keys else None
         return values.get(value) if values else None
 
     def range(self, exp_id: str, name: str, key: str | None, every_key: bool) -> Keys:
-        """All thetas under a key, or under every key."""
+        """Return all thetas under a key, or under every key."""
         keys = self._names.get((exp_id, name), {})
         if every_key:
             found = {one: values for one, values in keys.items() if values}
@@ -37,12 +37,12 @@ class UndoLog(ScriptCall):
         return found
 
     def write(self, exp_id: str, name: str, key: str | None, value: str | None, theta: Kept | None) -> None:
-        """Set or delete one theta."""
+        """Set one theta; None deletes it."""
         self.written += 1
         if self.written > WRITES:
             raise NotStorable(f"a call may write {WRITES:,} thetas")
         values = self._names.setdefault((exp_id, name), {}).setdefault(key, {})
-        # First the note and then the change: an alarm may strike between them.
+        # The log before the change, because an alarm may go off between them.
         self._before.append((values, value, values.get(value)))
         if theta is None:
             values.pop(value, None)
@@ -50,15 +50,15 @@ class UndoLog(ScriptCall):
             values[value] = theta
 
     def forget(self) -> None:
-        """What a script logs or shows goes nowhere."""
+        """Drop what scripts logged or showed: a simulation keeps neither."""
         self.logs, self.debug = [], []
 
     def keep(self) -> None:
-        """The draw stands."""
+        """Keep the draw: its changes can no longer be undone."""
         self._before.clear()
 
     def take_back(self) -> None:
-        """The draw never was."""
+        """Undo every change since the last ``keep``."""
         for values, value, theta in reversed(self._before):
             if theta is None:
                 values.pop(value, None)

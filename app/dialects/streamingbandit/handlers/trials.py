@@ -12,9 +12,9 @@ import msgspec
 
 from app.dialects.streamingbandit.wire import draft_of
 from app.domain.experiment import SCRIPTS
+from app.domain.outcomes import propensity_of
 from app.domain.simulation import new_seed
 from app.domain.theta import ThetaKey, joined
-from app.engine.actions import propensity_of
 from app.engine.trial import Change, Trial, Tried
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text, whole
