@@ -129,6 +129,48 @@ def test_storage_alone_knows_mongodb() -> None:
     assert all(within(module, {"app.storage"}) for module in knowing)
 
 
+def names_documents(path: Path) -> list[int]:
+    """Lines that name MongoDB's document type or the field that every document of its has."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "Document")
+        or (isinstance(node, ast.Constant) and node.value == "_id")
+        or (isinstance(node, ast.ImportFrom) and any(alias.name == "Document" for alias in node.names))
+    ]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not within(m, {"app.storage"})], ids=str)
+def test_storage_alone_sees_documents(module: str) -> None:
+    assert names_documents(MODULES[module]) == []
+
+
+def test_documents_would_be_noticed() -> None:
+    assert names_documents(MODULES["app.storage.users"])
+
+
+def untranslated(path: Path) -> Iterator[str]:
+    """Public methods of collection classes that read or write by themselves and do not say how outages are told."""
+    for kind in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(kind, ast.ClassDef) or "Storage" not in map(ast.unparse, kind.bases):
+            continue
+        for method in kind.body:
+            if not isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) or method.name.startswith("_"):
+                continue
+            decorators = {ast.unparse(decorator) for decorator in method.decorator_list}
+            is_read = isinstance(method, ast.AsyncFunctionDef) or "AsyncIterator" in ast.unparse(
+                method.returns or method
+            )
+            in_transaction = "session" in {argument.arg for argument in method.args.args}
+            if is_read and not in_transaction and not decorators & {"translate_outages", "asynccontextmanager"}:
+                yield f"{kind.name}.{method.name}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if within(m, {"app.storage"})], ids=str)
+def test_every_read_and_write_of_a_collection_translates_outages(module: str) -> None:
+    assert list(untranslated(MODULES[module])) == []
+
+
 def test_http_is_known_to_the_rooms_above_the_services_alone() -> None:
     knowing = {room_of(m) for m, p in MODULES.items() for _, n in imports(p) if within(n, {"tornado"})}
     assert knowing <= {"app.http", "app.dialects", "app.dashboard", "app.ops", "app.server"}

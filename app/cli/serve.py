@@ -47,7 +47,7 @@ def _demo(config: Config, options: argparse.Namespace) -> None:
 def _run(config: Config, announce: multiprocess.Announce | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     raise_descriptor_limit()
-    if config["server.processes"] > 1:
+    if config.server.processes > 1:
         multiprocess.serve(config, announce, _say)
     else:
         uvloop.run(_run_alone(config, announce))

@@ -1,8 +1,9 @@
-"""The name of one theta document."""
+"""The name of one theta document, and many of them as scripts get them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 
 class ThetaKey(NamedTuple):
@@ -22,3 +23,17 @@ def joined(*parts: str | None) -> str:
     """
     present = [part for part in parts if part is not None]
     return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in present)
+
+
+def as_theta(thetas: Iterable[tuple[ThetaKey, dict[str, Any]]]) -> dict[str, Any]:
+    """The thetas of one name as ``get_theta()`` gives them: by key and value, or the bare one where it is the only one.
+
+    >>> as_theta([(ThetaKey("e", "_theta", "arm", "a"), {"n": 1}), (ThetaKey("e", "_theta", "arm", "b"), {"n": 2})])
+    {'arm:a': {'n': 1}, 'arm:b': {'n': 2}}
+    >>> as_theta([(ThetaKey("e", "_theta"), {"n": 3})])
+    {'n': 3}
+    """
+    found = list(thetas)
+    if len(found) == 1 and found[0][0].key is None:
+        return dict(found[0][1])
+    return {joined(key.key, key.value): theta for key, theta in found}

@@ -76,7 +76,7 @@ class Handler(RequestHandler):
     @property
     def origin_allowed(self) -> bool:
         """Whether the calling page's origin is one that an operator has allowed."""
-        return self.request.headers.get("Origin") in self.services.config["http.allowed_origins"]
+        return self.request.headers.get("Origin") in self.services.config.http.allowed_origins
 
     @property
     def from_elsewhere(self) -> bool:

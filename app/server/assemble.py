@@ -52,7 +52,7 @@ _CLOSE_SECONDS = 20.0
 async def opened_store(config: Config) -> AsyncIterator[Store]:
     """The store that the configuration names, ready for use; a private mongod is started if it names none."""
     async with AsyncExitStack() as stack:
-        uri = config["mongodb.uri"]
+        uri = config.mongodb.uri
         if not uri:
             # 0700 before anything lies in it: it will hold the database and the secrets.
             config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ async def opened_store(config: Config) -> AsyncIterator[Store]:
             uri = await asyncio.to_thread(embedded.acquire)
             stack.push_async_callback(asyncio.to_thread, embedded.release)
             await stack.enter_async_context(_background(_watch(embedded)))
-        database = config["mongodb.database"]
+        database = config.mongodb.database
         store = Store(connect(uri, database), HeadChangeStream(connect(uri, database, streams=True)))
         stack.push_async_callback(store.close)
         await _reach(store)
@@ -100,7 +100,7 @@ async def _background(work: Any) -> AsyncIterator[None]:
 @asynccontextmanager
 async def running_pool(config: Config) -> AsyncIterator[Pool]:
     """The workers that run scripts."""
-    pool = Pool(_source(config), config["sandbox.max_workers"], single_use=config["sandbox.single_use"])
+    pool = Pool(_source(config), config.sandbox.max_workers, single_use=config.sandbox.single_use)
     await pool.start()
     try:
         yield pool
@@ -110,8 +110,8 @@ async def running_pool(config: Config) -> AsyncIterator[Pool]:
 
 def cluster_of(config: Config) -> Cluster | None:
     """The Dask cluster for repetitions of simulations, if there is to be one."""
-    address = config["simulation.dask_scheduler"]
-    return Cluster(address, config["sandbox.memory_mb"]) if address else None
+    address = config.simulation.dask_scheduler
+    return Cluster(address, config.sandbox.memory_mb) if address else None
 
 
 @asynccontextmanager
@@ -125,12 +125,12 @@ async def running_simulators(config: Config, places: int) -> AsyncIterator[tuple
 
 
 def _source(config: Config, interpreter: Interpreter = LIVE) -> Source:
-    if not config["sandbox.unsafe"]:
-        return Zygote(config["sandbox.memory_mb"], interpreter=interpreter)
-    if not _is_loopback(config["server.address"]):
+    if not config.sandbox.unsafe:
+        return Zygote(config.sandbox.memory_mb, interpreter=interpreter)
+    if not _is_loopback(config.server.address):
         raise ConfigurationError(
             "sandbox.unsafe: scripts that are not confined may do whatever this account may, so this is only allowed "
-            f"where server.address is a loopback address such as 127.0.0.1, not {config['server.address']!r}"
+            f"where server.address is a loopback address such as 127.0.0.1, not {config.server.address!r}"
         )
     return PlainProcesses(interpreter)
 
@@ -147,7 +147,7 @@ def _is_loopback(address: str) -> bool:
 @asynccontextmanager
 async def running_services(config: Config) -> AsyncIterator[Services]:
     """Everything but HTTP, started; stopped in the opposite order."""
-    places = config["simulation.max_workers"]
+    places = config.simulation.max_workers
     async with (
         opened_store(config) as store,
         _running_engine(config, store) as (engine, pool, trials),
@@ -186,7 +186,7 @@ async def running_front(config: Config, path: Path, number: int) -> AsyncIterato
         engine = RemoteEngine(client, limits)
         stack.push_async_callback(engine.close)
         # Simulations run where they are asked for: each process has its share of the places, and at least one.
-        places, more = divmod(config["simulation.max_workers"], config["server.processes"])
+        places, more = divmod(config.simulation.max_workers, config.server.processes)
         places = max(1, places + (number < more))
         remote = engine, RemotePool(client), RemoteTrials(client)
         yield await stack.enter_async_context(_services(config, store, *remote, places))
@@ -231,23 +231,23 @@ async def _services(
 
 def _times(config: Config) -> Times:
     return Times(
-        snapshot=60 * config["jobs.snapshot_minutes"],
-        timeouts=config["jobs.timeout_check_seconds"],
-        fold=config["jobs.fold_seconds"],
-        purge=config["jobs.purge_seconds"],
-        purge_after=config["jobs.purge_after_seconds"],
+        snapshot=60 * config.jobs.snapshot_minutes,
+        timeouts=config.jobs.timeout_check_seconds,
+        fold=config.jobs.fold_seconds,
+        purge=config.jobs.purge_seconds,
+        purge_after=config.jobs.purge_after_seconds,
     )
 
 
 def _limits(config: Config) -> Limits:
     return Limits(
-        call_seconds=config["sandbox.call_seconds"],
-        timeout_seconds=config["mongodb.timeout_seconds"],
-        queue_calls=config["engine.queue_calls"],
-        queue_calls_per_experiment=config["engine.queue_calls_per_experiment"],
-        queue_bytes=config["engine.queue_mb"] * 2**20,
+        call_seconds=config.sandbox.call_seconds,
+        timeout_seconds=config.mongodb.timeout_seconds,
+        queue_calls=config.engine.queue_calls,
+        queue_calls_per_experiment=config.engine.queue_calls_per_experiment,
+        queue_bytes=config.engine.queue_mb * 2**20,
         # A worker for each call means a batch for each call.
-        batch_calls=1 if config["sandbox.single_use"] else min(config["engine.batch_calls"], FRAME_ITEMS),
-        theta_range_max=config["theta.range_max"],
-        theta_cache_bytes=config["theta.cache_mb"] * 2**20,
+        batch_calls=1 if config.sandbox.single_use else min(config.engine.batch_calls, FRAME_ITEMS),
+        theta_range_max=config.theta.range_max,
+        theta_cache_bytes=config.theta.cache_mb * 2**20,
     )

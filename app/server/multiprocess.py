@@ -71,7 +71,7 @@ def _shares(config: Config) -> list[list[socket.socket]]:
     port = alone[0].getsockname()[1]
     for one in alone:
         one.close()
-    return [bound_sockets(config, port, shared=True) for _ in range(config["server.processes"])]
+    return [bound_sockets(config, port, shared=True) for _ in range(config.server.processes)]
 
 
 def _bound_alone(config: Config) -> list[socket.socket]:
@@ -79,7 +79,7 @@ def _bound_alone(config: Config) -> list[socket.socket]:
     deadline = time.monotonic() + _PORT_SECONDS
     while True:
         try:
-            return bound_sockets(config, config["server.port"])
+            return bound_sockets(config, config.server.port)
         except ConfigurationError:
             if time.monotonic() > deadline:
                 raise

@@ -29,9 +29,9 @@ def raise_descriptor_limit() -> None:
 def bound_sockets(config: Config, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Sockets that listen on the configured address, one for each kind; ``shared`` ones may be there several times."""
     try:
-        return bind_sockets(port, config["server.address"], backlog=_BACKLOG, reuse_port=shared)
+        return bind_sockets(port, config.server.address, backlog=_BACKLOG, reuse_port=shared)
     except OSError as error:
-        where = f"{config['server.address']}:{port}"
+        where = f"{config.server.address}:{port}"
         raise ConfigurationError(f"server.address, server.port: cannot listen on {where}: {error.strerror}") from error
 
 

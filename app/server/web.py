@@ -31,12 +31,12 @@ async def listening(services: Services, sockets: list[socket.socket] | None = No
     in_flight = InFlightRequests()
     server = HTTPServer(
         _router(services, await _cookie_secret(services), in_flight),
-        xheaders=config["http.xheaders"],
+        xheaders=config.http.xheaders,
         max_header_size=_HEADER_BYTES,
-        max_body_size=config["http.max_body_mb"] * 2**20,
+        max_body_size=config.http.max_body_mb * 2**20,
         idle_connection_timeout=75,
     )
-    sockets = sockets or bound_sockets(config, config["server.port"])
+    sockets = sockets or bound_sockets(config, config.server.port)
     server.add_sockets(sockets)
     try:
         yield url_of(sockets)
@@ -52,7 +52,7 @@ async def listening(services: Services, sockets: list[socket.socket] | None = No
 
 def _router(services: Services, cookie_secret: str, in_flight: InFlightRequests) -> RequestRouter:
     return RequestRouter(
-        served_dialects(services.config["http.dialects"]),
+        served_dialects(services.config.http.dialects),
         services,
         in_flight,
         unknown=OPERATIONS,
@@ -65,8 +65,8 @@ def _router(services: Services, cookie_secret: str, in_flight: InFlightRequests)
 async def _cookie_secret(services: Services) -> str:
     """The secret given, or the one kept in the data folder; servers of one database must have the same."""
     config = services.config
-    secret: str = config["http.cookie_secret"]
-    if not config["mongodb.uri"]:
+    secret: str = config.http.cookie_secret
+    if not config.mongodb.uri:
         return secret or kept_secret(config.data_dir, "cookie-secret")
     if len(secret) < 16:
         raise ConfigurationError(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import secrets
 from datetime import UTC, datetime
 
 from app.domain.experiment import SCRIPTS, Experiment, ExperimentListItem, ExperimentSpec
+from app.domain.rows import Revision, RevisionListItem
 from app.domain.user import User
 from app.engine.api import EngineAPI, ScriptChecker
 from app.errors import InvalidParameter, InvalidScript, KeyRefused, NotFound, NotYours
 from app.sandbox.protocol import SCRIPT_LIMIT, Fault
-from app.storage.client import Document
 from app.storage.store import Store
 
 
@@ -83,12 +82,12 @@ class ExperimentService:
         await self._engine.invalidate(exp_id)
         return deleted
 
-    async def revisions(self, user: User, exp_id: str) -> list[Document]:
+    async def revisions(self, user: User, exp_id: str) -> list[RevisionListItem]:
         """All revisions, newest first, without their scripts."""
         await self.find(user, exp_id)
-        return [row async for row in self._store.experiments.revisions(exp_id)]
+        return await self._store.experiments.revisions(exp_id)
 
-    async def revision(self, user: User, exp_id: str, number: int) -> Document:
+    async def revision(self, user: User, exp_id: str, number: int) -> Revision:
         """One revision."""
         await self.find(user, exp_id)
         row = await self._store.experiments.revision(exp_id, number)
@@ -98,9 +97,8 @@ class ExperimentService:
 
     async def restore(self, user: User, exp_id: str, number: int) -> Experiment:
         """Make a revision current again, as a new one."""
-        row = await self.revision(user, exp_id, number)
-        draft = ExperimentSpec(**{field.name: row[field.name] for field in dataclasses.fields(ExperimentSpec)})
-        return await self.replace(user, exp_id, draft, f"revision {number} restored")
+        wanted = await self.revision(user, exp_id, number)
+        return await self.replace(user, exp_id, wanted.spec, f"revision {number} restored")
 
     async def check(self, scripts: dict[str, str], *, lint: bool = True) -> list[Fault]:
         """What is wrong with the scripts, without ``lint`` only what does not compile; nothing is stored."""

@@ -7,17 +7,19 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from app.domain.decision import Decision, Reward
 from app.domain.experiment import Head
-from app.domain.theta import joined
+from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
+from app.domain.theta import as_theta
 from app.errors import InvalidParameter, NotYours
-from app.storage.client import Document
 from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS, Log
 from app.storage.store import Store
 
 _COUNT_SECONDS = 1.0
 _MAX_CACHED = 10_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[T]):
     """Rows, newest first, and the cursor of the next page if there is one."""
 
-    rows: AsyncIterator[Document]
+    rows: AsyncIterator[T]
     next_before: str | None
 
 
@@ -48,7 +50,8 @@ class Statistics:
     async def current_theta(self, exp_id: str, name: str = "_theta") -> dict[str, Any]:
         """Theta by ``key:value`` or ``key``, or the bare theta itself if there is no other."""
         head = await self._head(exp_id)
-        return as_theta([row async for row in self._store.thetas.current(exp_id, head.epoch, name)])
+        found = self._store.thetas.current(exp_id, head.epoch, name)
+        return as_theta([(row.key, row.theta or {}) async for row in found])
 
     async def summary(self, exp_id: str) -> Summary:
         """The counts and the newest dates."""
@@ -68,28 +71,28 @@ class Statistics:
             last_added_set_reward=head.last_reward,
         )
 
-    async def decisions(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def decisions(self, exp_id: str, before: str | None, limit: int) -> Page[Decision]:
         """The action log."""
         return await self._page(DECISIONS, exp_id, before, limit)
 
-    async def rewards(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def rewards(self, exp_id: str, before: str | None, limit: int) -> Page[Reward]:
         """The reward log."""
         return await self._page(REWARDS, exp_id, before, limit)
 
-    async def logs(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def logs(self, exp_id: str, before: str | None, limit: int) -> Page[LogRow]:
         """What scripts logged."""
         return await self._page(LOGS, exp_id, before, limit)
 
-    async def errors(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def errors(self, exp_id: str, before: str | None, limit: int) -> Page[ErrorRow]:
         """What went wrong in scripts."""
         return await self._page(ERRORS, exp_id, before, limit)
 
-    async def simulations(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def simulations(self, exp_id: str, before: str | None, limit: int) -> Page[StoredRun]:
         """Runs of simulations that were stored with their draws."""
         return await self._page(SIMULATIONS, exp_id, before, limit)
 
-    async def hourly_theta(self, exp_id: str, name: str, before: str | None, limit: int) -> Page:
-        """The snapshots of theta: one row per hour, as ``{"date", "theta"}``; the cursor is an hour."""
+    async def hourly_theta(self, exp_id: str, name: str, before: str | None, limit: int) -> Page[ThetaSnapshot]:
+        """The snapshots of theta: one row per hour; the cursor is an hour."""
         start = _hour(before)
         cursor = None
         if limit:
@@ -102,16 +105,18 @@ class Statistics:
             cursor = last.isoformat() if seen > limit else None
         return Page(self._hours(exp_id, name, start, limit), cursor)
 
-    async def _hours(self, exp_id: str, name: str, before: datetime | None, limit: int) -> AsyncIterator[Document]:
+    async def _hours(self, exp_id: str, name: str, before: datetime | None, limit: int) -> AsyncIterator[ThetaSnapshot]:
         count = 0
         async for hour in self._store.snapshots.hours(exp_id, name, before):
-            rows = [row async for row in self._store.snapshots.of_hour(exp_id, name, hour)]
-            yield {"date": rows[0]["date"], "theta": as_theta(rows)}
+            snapshot = await self._store.snapshots.of_hour(exp_id, name, hour)
+            if snapshot is None:
+                continue
+            yield snapshot
             count += 1
             if count == limit:
                 return
 
-    async def _page(self, log: Log, exp_id: str, before: str | None, limit: int) -> Page:
+    async def _page(self, log: Log[T], exp_id: str, before: str | None, limit: int) -> Page[T]:
         cursor = await self._store.pages.next_cursor(log, exp_id, before, limit)
         return Page(self._store.pages.rows(log, exp_id, before, limit), cursor)
 
@@ -130,13 +135,6 @@ class Statistics:
         if exp_id not in heads:
             raise NotYours(exp_id)
         return heads[exp_id]
-
-
-def as_theta(rows: list[Document]) -> dict[str, Any]:
-    """Thetas of one name as ``get_theta()`` gives them."""
-    if len(rows) == 1 and rows[0]["key"] is None:
-        return dict(rows[0]["theta"])
-    return {joined(row["key"], row["value"]): row["theta"] for row in rows}
 
 
 def _hour(cursor: str | None) -> datetime | None:

@@ -7,8 +7,10 @@ from datetime import datetime
 from pymongo import errors
 
 from app.domain.experiment import Head
-from app.storage.client import Chunk, Document, Storage, only_duplicates
+from app.storage.client import Storage
+from app.storage.documents import Chunk, Document, only_duplicates
 from app.storage.heads import DELETING, head_of
+from app.storage.outages import translate_outages
 
 # The experiment's own document was moved when it was deleted; its head goes last, as it says that there is work.
 _MOVED = ("decisions", "rewards", "events", "logs", "errors", "theta", "theta_snapshots", "revisions")
@@ -18,11 +20,13 @@ _DROPPED = ("requests", "simulations", "simulation_chunks")
 class Archive(Storage):
     """Moves rows of deleted experiments, and deletes thetas that a reset left behind."""
 
+    @translate_outages
     async def deleted_before(self, date: datetime) -> list[str]:
         """Experiments that were deleted before ``date`` and are not yet moved."""
         wanted = {"state": DELETING, "deleted": {"$lte": date}}
         return [head["_id"] async for head in self.db.heads.find(wanted, {"_id": 1})]
 
+    @translate_outages
     async def move(self, exp_id: str) -> None:
         """Move everything the experiment has; begun again after a kill, it goes on where it was."""
         for collection in _MOVED:
@@ -55,10 +59,12 @@ class Archive(Storage):
             if not only_duplicates(error):
                 raise
 
+    @translate_outages
     async def reset_before(self, date: datetime) -> list[Head]:
         """Heads of experiments that were reset before ``date`` and whose old thetas are still there."""
         return [head_of(head) async for head in self.db.heads.find({"reset": {"$lte": date}})]
 
+    @translate_outages
     async def drop_old_thetas(self, head: Head) -> None:
         """Delete the thetas of epochs that are over."""
         while True:

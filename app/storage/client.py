@@ -1,4 +1,4 @@
-"""The connection: what every read and write is held to, whatever the URI says, and how failures are named.
+"""The connection: what every read and write is held to, whatever the URI says.
 
 Writes are acknowledged by a majority with their journals on disk; reads see only what a majority holds. Both are set
 on the database object in code, so no URI can weaken them.
@@ -7,22 +7,22 @@ on the database object in code, so no URI can weaken them.
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Self
 
-import bson
 import pymongo
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern, errors, monitoring
 from pymongo.asynchronous import pool
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
 
 from app.errors import ConfigurationError, NotAReplicaSet, StoreUnavailable
+from app.storage.documents import Document
 from app.storage.elections import Elections
 
 DURABLE = WriteConcern(w="majority", j=True)
@@ -30,11 +30,6 @@ MAJORITY = ReadConcern("majority")
 # What a connection is called at MongoDB.
 APPLICATION = "thetaloop"
 _OPERATION_MS = 5_000
-_DUPLICATE_KEY = 11000
-_CHUNK_ROWS = 500
-_CHUNK_BYTES = 8 * 2**20
-
-Document = dict[str, Any]
 
 
 class _PlainInt(TypeDecoder):
@@ -54,10 +49,20 @@ _PLAIN: CodecOptions[Document] = CodecOptions(tz_aware=True, type_registry=TypeR
 UNDECODED: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
+@dataclass(frozen=True)
+class Connection:
+    """A database, and what is known of the elections of its primary: one for all collections."""
+
+    db: AsyncDatabase[Document]
+    elections: Elections
+
+
 def connect(
     uri: str, database: str, listeners: list[monitoring.CommandListener] | None = None, *, streams: bool = False
-) -> Any:
-    """The database, through a client with our time limits; nothing is sent yet.
+) -> Connection:
+    """Connect to the database through a client with our time limits; nothing is sent yet.
+
+    Raises ``ConfigurationError`` if the URI or the name is none.
 
     One for ``streams`` has its time limits on the sockets: the driver makes any other limit part of each command, and
     for the next portion of a stream that is how long MongoDB waits for news.
@@ -75,7 +80,7 @@ def connect(
             appname=APPLICATION,
             event_listeners=listeners or [],
         )
-        return client.get_database(
+        db = client.get_database(
             database,
             codec_options=_PLAIN,
             write_concern=DURABLE,
@@ -84,96 +89,35 @@ def connect(
         )
     except (errors.ConfigurationError, errors.InvalidName, errors.InvalidURI, ValueError) as error:
         raise ConfigurationError(f"mongodb.uri: {error}") from error
+    return Connection(db, Elections(db))
 
 
-def time_limit(seconds: float) -> AbstractContextManager[Any]:
+def time_limit(seconds: float) -> AbstractContextManager[object]:
     """Within it, all calls to MongoDB together take no longer than ``seconds``."""
     return pymongo.timeout(max(seconds, 0.001))
 
 
-def is_outage(error: errors.PyMongoError) -> bool:
-    """Whether the error means that MongoDB cannot be reached or has no primary now, rather than a fault of ours."""
-    if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout | errors.WTimeoutError):
-        return True
-    if isinstance(error, errors.BulkWriteError) and _lacks_only_majority(error.details):
-        return True
-    if isinstance(error, errors.OperationFailure) and error.code in _STATE_CHANGES:
-        return True
-    return bool(error.timeout)
-
-
-# Interrupted, shutting down, not primary, no longer primary, network or write concern failures inside the server, and
-# snapshots that are too old or, after an election, not to be had yet.
-_STATE_CHANGES = {6, 7, 64, 89, 91, 189, 239, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436}
-
-
-class Chunk:
-    """Rows that are gathered until they are many or large."""
-
-    def __init__(self) -> None:
-        self.rows: list[Document] = []
-        self._bytes = 0
-
-    def add(self, row: Document) -> bool:
-        """Add a row; whether the chunk is full now."""
-        self.rows.append(row)
-        self._bytes += len(bson.encode(row))
-        return len(self.rows) >= _CHUNK_ROWS or self._bytes >= _CHUNK_BYTES
-
-
-def only_duplicates(error: errors.BulkWriteError) -> bool:
-    """Whether all that was wrong is that rows are there already, as after a repeat whose first answer was lost."""
-    return _are_duplicates(error.details) and not error.details["writeConcernErrors"]
-
-
-def _lacks_only_majority(details: Any) -> bool:
-    return _are_duplicates(details) and bool(details["writeConcernErrors"])
-
-
-def _are_duplicates(details: Any) -> bool:
-    return all(fault["code"] == _DUPLICATE_KEY for fault in details["writeErrors"])
-
-
-def _naming_outages(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    @functools.wraps(method)
-    async def named(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await method(*args, **kwargs)
-        except errors.PyMongoError as error:
-            if is_outage(error):
-                raise StoreUnavailable() from error
-            raise
-
-    return named
-
-
 class Storage:
-    """The base of the collection classes: their public coroutines raise ``StoreUnavailable`` when MongoDB is away.
+    """The base of the collection classes.
 
-    Those that take part in a transaction raise what the driver raises: the transaction needs its labels.
+    Their public methods raise ``StoreUnavailable`` when MongoDB is away (``translate_outages``). Those that take part
+    in a transaction get its ``session`` and raise what the driver raises.
     """
 
-    moment: Any = None  # a snapshot session, of those whose reads are all to show one moment
+    moment: AsyncClientSession | None = None  # a snapshot session, of those whose reads are all to show one moment
 
-    def __init__(self, database: Any) -> None:
-        self.db = database
-        self.elections = Elections(database)
+    def __init__(self, connection: Connection) -> None:
+        self.db = connection.db
+        self.elections = connection.elections
 
-    def at(self, moment: Any) -> Self:
+    def at(self, moment: AsyncClientSession) -> Self:
         """The same, but what the engine reads is read in a snapshot session: as it was at its first read."""
         other = copy.copy(self)
         other.moment = moment
         return other
 
-    def __init_subclass__(cls) -> None:
-        for name, method in list(vars(cls).items()):
-            if name.startswith("_") or not inspect.iscoroutinefunction(method):
-                continue
-            if "session" not in inspect.signature(method).parameters:
-                setattr(cls, name, _naming_outages(method))
 
-
-async def require_replica_set(database: Any) -> None:
+async def require_replica_set(database: AsyncDatabase[Document]) -> None:
     """Refuse a MongoDB without transactions, or one that is not there."""
     try:
         hello = await database.client.admin.command("hello")

@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from pymongo.asynchronous.client_session import AsyncClientSession
+
 from app.domain.decision import Decision, Reward
 from app.domain.events import ThetaEvent
 from app.domain.rows import LogRow
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import time_limit
+from app.storage.client import Connection, time_limit
 from app.storage.decisions import Decisions
 from app.storage.group_commit import GroupCommit, PendingWrite, in_time
 from app.storage.heads import HeadMove, Heads
@@ -70,17 +72,17 @@ class Commits:
     itself, so that nobody suffers from another's conflict; and for a while all are, as where two servers compete.
     """
 
-    def __init__(self, database: Any, transactions: Transactions) -> None:
+    def __init__(self, connection: Connection, transactions: Transactions) -> None:
         self._transactions = transactions
         self._gathering = GroupCommit(self._write, _AT_ONCE, _ROWS)
         self._apart_until = 0.0
-        self._heads = Heads(database)
-        self._decisions = Decisions(database)
-        self._rewards = Rewards(database)
-        self._thetas = Thetas(database)
-        self._events = Events(database)
-        self._logs = Logs(database)
-        self._requests = Requests(database)
+        self._heads = Heads(connection)
+        self._decisions = Decisions(connection)
+        self._rewards = Rewards(connection)
+        self._thetas = Thetas(connection)
+        self._events = Events(connection)
+        self._logs = Logs(connection)
+        self._requests = Requests(connection)
 
     async def write(self, commit: Commit, deadline: float) -> None:
         """Write it all or nothing; raises what ``Transactions.attempt`` raises."""
@@ -116,7 +118,7 @@ class Commits:
     async def _write_apart(self, writes: list[PendingWrite[Commit]]) -> None:
         await asyncio.gather(*(self._write([write]) for write in writes))
 
-    async def _body(self, commit: Commit, session: Any) -> None:
+    async def _body(self, commit: Commit, session: AsyncClientSession) -> None:
         if commit.moves:
             await self._heads.advance(commit.moves, session)
         for status, ids in commit.claims.items():

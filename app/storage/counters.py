@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.storage.client import Storage
+from app.storage.outages import translate_outages
 
 HORIZON = timedelta(seconds=60)
 
@@ -16,6 +17,7 @@ HORIZON = timedelta(seconds=60)
 class Counters(Storage):
     """Totals by experiment."""
 
+    @translate_outages
     async def actions(self, exp_id: str) -> int:
         """The exact number of decisions."""
         while True:
@@ -24,6 +26,7 @@ class Counters(Storage):
             if (await self._stored(exp_id))[1] == horizon:  # else it was folded between the two reads
                 return total + newer
 
+    @translate_outages
     async def fold(self, exp_id: str, now: datetime) -> None:
         """Move the horizon up to a minute ago; done twice at once, only one of the two counts."""
         total, horizon = await self._stored(exp_id)
@@ -48,4 +51,4 @@ class Counters(Storage):
     async def _count(self, exp_id: str, after: datetime | None, until: datetime | None) -> int:
         dates = ({"$gt": after} if after else {}) | ({"$lte": until} if until else {})
         wanted = {"exp_id": exp_id} | ({"date": dates} if dates else {})
-        return await self.db.decisions.count_documents(wanted)  # type: ignore[no-any-return]
+        return await self.db.decisions.count_documents(wanted)

@@ -13,7 +13,10 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.read_concern import ReadConcern
+
+from app.storage.documents import Document
 
 LINEARIZABLE = ReadConcern("linearizable")
 P = ParamSpec("P")
@@ -21,9 +24,9 @@ T = TypeVar("T")
 
 
 class Elections:
-    """What one collection's reads know of the primary that answers them."""
+    """What reads know of the primary that answers them; one for all collections of a database."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
         self._driver = database.client
         self._asked = database.heads.with_options(read_concern=LINEARIZABLE)
         self.caught_up: object = None  # the election whose winner knows all that was acknowledged before

@@ -10,8 +10,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from pymongo import errors
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
 
-from app.storage.client import Document, is_outage
+from app.storage.client import Connection
+from app.storage.documents import Document
+from app.storage.outages import is_outage
 
 _log = logging.getLogger("thetaloop")
 # Events are cut down to id and seq where they are made.
@@ -37,8 +41,8 @@ class StreamBroken(Exception):
 class HeadChangeStream:
     """Opens streams, on a connection of its own: see ``connect`` for why."""
 
-    def __init__(self, database: Any) -> None:
-        self._db = database
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection.db
         self._told = ""
 
     async def open(self) -> Stream:
@@ -79,7 +83,11 @@ class Stream:
     """One stream; reads of it raise ``StreamBroken``."""
 
     def __init__(
-        self, database: Any, session: Any, cursor: int, naming: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
+        self,
+        database: AsyncDatabase[Document],
+        session: AsyncClientSession,
+        cursor: int,
+        naming: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]],
     ) -> None:
         self._db = database
         self._session = session

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.domain.experiment import DELETING, LIVE, Head
-from app.storage.client import Document, Storage
+from app.storage.client import Storage
+from app.storage.documents import Document
 from app.storage.elections import complete_after_election
+from app.storage.outages import translate_outages
 from app.storage.transactions import Conflict
 
 __all__ = ["DELETING", "LIVE", "HeadMove", "Heads", "head_of"]
@@ -29,24 +31,26 @@ class HeadMove:
 class Heads(Storage):
     """Reads of heads, and the changes that take part in a transaction."""
 
+    @translate_outages
     @complete_after_election
     async def find(self, exp_ids: list[str]) -> dict[str, Head]:
         """The heads that exist, by experiment."""
         found = self.db.heads.find({"_id": {"$in": exp_ids}}, session=self.moment)
         return {document["_id"]: head_of(document) async for document in found}
 
+    @translate_outages
     async def all(self) -> list[Head]:
         """Every live head."""
         return [head_of(document) async for document in self.db.heads.find({"state": LIVE})]
 
-    async def insert(self, exp_id: str, session: Any) -> None:
+    async def insert(self, exp_id: str, session: AsyncClientSession) -> None:
         """The head of a new experiment."""
         await self.db.heads.insert_one(
             {"_id": exp_id, "seq": 0, "epoch": 1, "revision": 1, "state": LIVE, "rewards": 0, "last_reward": None},
             session=session,
         )
 
-    async def advance(self, moves: list[HeadMove], session: Any) -> None:
+    async def advance(self, moves: list[HeadMove], session: AsyncClientSession) -> None:
         """Move heads on, inside a transaction, if all of them still are what was expected; else ``Conflict``."""
         # In id order, so that two commits over the same heads cannot wait for one another.
         ordered = sorted(moves, key=lambda move: move.expected.exp_id)
@@ -55,7 +59,11 @@ class Heads(Storage):
             raise Conflict
 
     async def fence(
-        self, exp_id: str, session: Any, increments: Document | None = None, values: Document | None = None
+        self,
+        exp_id: str,
+        session: AsyncClientSession,
+        increments: Document | None = None,
+        values: Document | None = None,
     ) -> Head | None:
         """Move a live head on whatever its place, which makes every commit under way run again; the head after it."""
         document = await self.db.heads.find_one_and_update(

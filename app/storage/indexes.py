@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pymongo import ASCENDING as UP
 from pymongo import DESCENDING as DOWN
 from pymongo import IndexModel, errors
+from pymongo.asynchronous.database import AsyncDatabase
 
+from app.storage.documents import Document
 from app.storage.thetas import THERE
 
 _EXISTS = 48
@@ -49,7 +49,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
-async def ensure_indexes(database: Any) -> None:
+async def ensure_indexes(database: AsyncDatabase[Document]) -> None:
     """Create the collections and indexes that are missing; safe to run on every server at every start."""
     there = set(await database.list_collection_names())
     for collection, models in INDEXES.items():
@@ -60,7 +60,7 @@ async def ensure_indexes(database: Any) -> None:
             await _create(database, collection)
 
 
-async def _create(database: Any, collection: str) -> None:
+async def _create(database: AsyncDatabase[Document], collection: str) -> None:
     try:
         await database.create_collection(collection)
     except errors.CollectionInvalid:

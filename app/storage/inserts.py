@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from pymongo import errors
+from pymongo.asynchronous.collection import AsyncCollection
 
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import Document, is_outage, only_duplicates, time_limit
+from app.storage.client import time_limit
+from app.storage.documents import Document, only_duplicates
 from app.storage.group_commit import GroupCommit, PendingWrite, in_time
+from app.storage.outages import is_outage
 
 _AT_ONCE = 2  # with more, fewer rows gather for each
 _ROWS = 1_000
@@ -22,7 +24,7 @@ Rows = list[Document]
 class Inserts:
     """Inserts into one collection; rows that are there already, by their ids, are left as they are."""
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, collection: AsyncCollection[Document]) -> None:
         self._collection = collection
         self._gathering = GroupCommit(self._insert, _AT_ONCE, _ROWS)
 

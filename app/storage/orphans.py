@@ -8,11 +8,13 @@ from __future__ import annotations
 from pymongo import errors
 
 from app.storage.client import APPLICATION, Storage
+from app.storage.outages import translate_outages
 
 
 class Orphans(Storage):
     """Finds and ends them."""
 
+    @translate_outages
     async def end(self, seconds: float) -> int:
         """End transactions of servers in which nothing was done for so long; how many there were.
 

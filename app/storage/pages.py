@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
+from app.domain.rows import ErrorRow, LogRow
 from app.errors import InvalidParameter
-from app.storage.client import Document, Storage
+from app.storage.client import Storage
+from app.storage.decisions import decision_of
+from app.storage.documents import Document, from_document
+from app.storage.outages import translate_outages
+from app.storage.rewards import reward_of
+from app.storage.simulations import run_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_BATCH_ROWS = 500
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Log:
-    """A collection of rows of experiments, in the order of ``seq``, or of time and id; or only those marked so."""
+class Log(Generic[T]):
+    """A collection of rows of experiments, in the order of ``seq``, or of time and id; or only those marked so.
+
+    ``read`` makes the row of a document.
+    """
 
     collection: str
+    read: Callable[[Document], T]
     by_seq: bool = False
     marked: str = ""
 
@@ -44,22 +57,25 @@ class Log:
         return {"date": {"$lte": date}, "$or": [{"date": {"$lt": date}}, {"_id": {"$lt": row_id}}]}
 
 
-DECISIONS = Log("decisions")
-REWARDS = Log("rewards", by_seq=True)
-LOGS = Log("logs")
-ERRORS = Log("errors")
-SIMULATIONS = Log("simulations", marked="logged")
+DECISIONS = Log("decisions", decision_of)
+REWARDS = Log("rewards", reward_of, by_seq=True)
+LOGS = Log("logs", partial(from_document, LogRow))
+ERRORS = Log("errors", partial(from_document, ErrorRow))
+SIMULATIONS = Log("simulations", run_of, marked="logged")
 
 
 class Pages(Storage):
     """Pages of logs."""
 
-    def rows(self, log: Log, exp_id: str, before: str | None, limit: int) -> AsyncIterator[Document]:
+    @translate_outages
+    async def rows(self, log: Log[T], exp_id: str, before: str | None, limit: int) -> AsyncIterator[T]:
         """Rows from the cursor on, newest first; ``limit`` 0 means all. Holds a few hundred in memory at a time."""
         found = self.db[log.collection].find(_wanted(log, exp_id, before))
-        return found.sort(log.order).limit(limit).batch_size(500)  # type: ignore[no-any-return]
+        async for document in found.sort(log.order).limit(limit).batch_size(_BATCH_ROWS):
+            yield log.read(document)
 
-    async def next_cursor(self, log: Log, exp_id: str, before: str | None, limit: int) -> str | None:
+    @translate_outages
+    async def next_cursor(self, log: Log[Any], exp_id: str, before: str | None, limit: int) -> str | None:
         """Where the next page begins, if there is one; read from the index alone."""
         if not limit:
             return None
@@ -69,5 +85,5 @@ class Pages(Storage):
         return log.cursor(last[0]) if len(last) == 2 else None
 
 
-def _wanted(log: Log, exp_id: str, before: str | None) -> dict[str, Any]:
+def _wanted(log: Log[Any], exp_id: str, before: str | None) -> Document:
     return {"exp_id": exp_id} | ({log.marked: True} if log.marked else {}) | (log.before(before) if before else {})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pymongo import ReplaceOne, errors
+from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app.storage.client import Document, Storage, only_duplicates
+from app.storage.client import Storage
+from app.storage.documents import Document, only_duplicates
 from app.storage.elections import complete_after_election
+from app.storage.outages import translate_outages
 
 _LIFETIME = timedelta(hours=24)
 
@@ -19,6 +21,7 @@ Requested = dict[tuple[str, str], str]
 class Requests(Storage):
     """Which row a request id stands for."""
 
+    @translate_outages
     async def claim(self, exp_id: str, call: str, rows: dict[str, str]) -> dict[str, str]:
         """Let each request id stand for the given row, unless it already stands for one; what it stands for."""
         try:
@@ -31,6 +34,7 @@ class Requests(Storage):
                 raise
         return rows | await self.find(exp_id, call, list(rows))
 
+    @translate_outages
     @complete_after_election
     async def find(self, exp_id: str, call: str, request_ids: list[str]) -> dict[str, str]:
         """The rows of those request ids that are known."""
@@ -38,7 +42,7 @@ class Requests(Storage):
         wanted = {"_id": {"$in": list(ids)}, "expires": {"$gt": datetime.now(UTC)}}
         return {ids[document["_id"]]: document["row"] async for document in self.db.requests.find(wanted)}
 
-    async def insert_in(self, call: str, rows: Requested, session: Any) -> None:
+    async def insert_in(self, call: str, rows: Requested, session: AsyncClientSession) -> None:
         """Note request ids as part of a transaction; a duplicate key if one of them is known."""
         await self.db.requests.bulk_write(_operations(call, rows), ordered=False, session=session)
 

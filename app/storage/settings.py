@@ -5,11 +5,13 @@ from __future__ import annotations
 from pymongo import errors
 
 from app.storage.client import Storage
+from app.storage.outages import translate_outages
 
 
 class SharedSettings(Storage):
     """Values by name, written once."""
 
+    @translate_outages
     async def agree(self, name: str, value: str) -> bool:
         """Store the value if there is none yet; whether the stored one is this one."""
         try:

@@ -8,13 +8,18 @@ from typing import Any
 
 from pymongo import errors
 
-from app.storage.client import Chunk, Document, Storage, only_duplicates
+from app.domain.rows import ThetaSnapshot
+from app.domain.theta import ThetaKey, as_theta
+from app.storage.client import Storage
+from app.storage.documents import Chunk, Document, only_duplicates
+from app.storage.outages import translate_outages
 from app.storage.thetas import THERE
 
 
 class Snapshots(Storage):
     """Takes and reads snapshots; an hour is named by the time at which it began."""
 
+    @translate_outages
     async def take(self, exp_id: str, epoch: int, hour: datetime, now: datetime) -> None:
         """Snapshot every theta of the experiment that has no snapshot of this hour yet."""
         chunk = Chunk()
@@ -33,6 +38,7 @@ class Snapshots(Storage):
             if not only_duplicates(error):
                 raise
 
+    @translate_outages
     async def hours(self, exp_id: str, name: str, before: datetime | None) -> AsyncIterator[datetime]:
         """The hours that have snapshots, newest first."""
         while True:
@@ -45,10 +51,15 @@ class Snapshots(Storage):
             before = newest["hour"]
             yield newest["hour"]
 
-    def of_hour(self, exp_id: str, name: str, hour: datetime) -> AsyncIterator[Document]:
-        """The snapshots of one hour."""
+    @translate_outages
+    async def of_hour(self, exp_id: str, name: str, hour: datetime) -> ThetaSnapshot | None:
+        """The snapshot of one hour; None if it is not there any more."""
         found = self.db.theta_snapshots.find({"exp_id": exp_id, "name": name, "hour": hour})
-        return found.sort([("key", 1), ("value", 1)])  # type: ignore[no-any-return]
+        rows = [row async for row in found.sort([("key", 1), ("value", 1)])]
+        if not rows:
+            return None
+        thetas = [(ThetaKey(exp_id, name, row["key"], row["value"]), row["theta"]) for row in rows]
+        return ThetaSnapshot(rows[0]["date"], as_theta(thetas))
 
 
 def _row(theta: Document, hour: datetime, now: datetime) -> Document:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from app.storage.archive import Archive
-from app.storage.client import Storage
+from app.storage.client import Connection, Storage
 from app.storage.commits import Commits
 from app.storage.counters import Counters
 from app.storage.decisions import Decisions
@@ -18,6 +17,7 @@ from app.storage.heads import Heads
 from app.storage.indexes import ensure_indexes
 from app.storage.leases import Leases
 from app.storage.orphans import Orphans
+from app.storage.outages import translate_outages
 from app.storage.pages import Pages
 from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
@@ -41,29 +41,29 @@ class StoreSnapshot:
 class Store(Storage):
     """The database as the rest of the server sees it."""
 
-    def __init__(self, database: Any, stream: HeadChangeStream | None = None) -> None:
-        super().__init__(database)
+    def __init__(self, connection: Connection, stream: HeadChangeStream | None = None) -> None:
+        super().__init__(connection)
         self.stream = stream
-        transactions = Transactions(database.client)
-        self.heads = Heads(database)
-        self.experiments = Experiments(database, self.heads, transactions)
-        self.thetas = Thetas(database)
-        self.decisions = Decisions(database)
-        self.rewards = Rewards(database)
-        self.requests = Requests(database)
-        self.script_errors = ScriptErrors(database)
-        self.commits = Commits(database, transactions)
-        self.users = Users(database)
-        self.sessions = Sessions(database)
-        self.failures = Failures(database)
-        self.pages = Pages(database)
-        self.counters = Counters(database)
-        self.snapshots = Snapshots(database)
-        self.leases = Leases(database)
-        self.orphans = Orphans(database)
-        self.archive = Archive(database)
-        self.simulations = Simulations(database, transactions)
-        self.settings = SharedSettings(database)
+        transactions = Transactions(connection.db.client)
+        self.heads = Heads(connection)
+        self.experiments = Experiments(connection, self.heads, transactions)
+        self.thetas = Thetas(connection)
+        self.decisions = Decisions(connection)
+        self.rewards = Rewards(connection)
+        self.requests = Requests(connection)
+        self.script_errors = ScriptErrors(connection)
+        self.commits = Commits(connection, transactions)
+        self.users = Users(connection)
+        self.sessions = Sessions(connection)
+        self.failures = Failures(connection)
+        self.pages = Pages(connection)
+        self.counters = Counters(connection)
+        self.snapshots = Snapshots(connection)
+        self.leases = Leases(connection)
+        self.orphans = Orphans(connection)
+        self.archive = Archive(connection)
+        self.simulations = Simulations(connection, transactions)
+        self.settings = SharedSettings(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[StoreSnapshot]:
@@ -71,14 +71,17 @@ class Store(Storage):
         async with self.db.client.start_session(snapshot=True) as session:
             yield StoreSnapshot(self.heads.at(session), self.experiments.at(session), self.thetas.at(session))
 
+    @translate_outages
     async def prepare(self) -> None:
         """Create what is missing."""
         await ensure_indexes(self.db)
 
+    @translate_outages
     async def ping(self) -> None:
         """``StoreUnavailable`` unless a primary answers."""
         await self.db.command("ping")
 
+    @translate_outages
     async def close(self) -> None:
         """Close the connections."""
         await self.db.client.close()

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo import InsertOne, ReplaceOne
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.domain.experiment import Head
 from app.domain.theta import ThetaKey, joined
 from app.errors import NotYours
-from app.storage.client import Document, Storage
+from app.storage.client import Storage
+from app.storage.documents import Document
 from app.storage.elections import complete_after_election
 from app.storage.heads import LIVE, head_of
+from app.storage.outages import translate_outages
 from app.storage.transactions import Conflict
 
 # Not deleted. Asked in these words, a partial index answers, which no tombstone is in.
@@ -47,12 +50,14 @@ class ThetaWrite:
 class Thetas(Storage):
     """Reads and writes of theta documents."""
 
+    @translate_outages
     @complete_after_election
     async def find(self, keys: list[ThetaKey], epochs: dict[str, int]) -> list[StoredTheta]:
         """Those of the keys that have a document."""
         ids = [_id(key, epochs[key.exp_id]) for key in keys]
         return [_stored(document) async for document in self.db.theta.find({"_id": {"$in": ids}}, session=self.moment)]
 
+    @translate_outages
     @complete_after_election
     async def find_range(self, exp_id: str, epoch: int, name: str, key: str | None, limit: int) -> list[StoredTheta]:
         """All thetas of a name, or of one key of it, but no tombstones; at most ``limit``."""
@@ -61,13 +66,14 @@ class Thetas(Storage):
             wanted["key"] = key
         return [_stored(document) async for document in self.db.theta.find(wanted, session=self.moment).limit(limit)]
 
+    @translate_outages
     @complete_after_election
     async def changed_since(self, exp_id: str, epoch: int, seq: int, limit: int) -> list[StoredTheta]:
         """What was written after ``seq``, tombstones included; at most ``limit``."""
         wanted = {"exp_id": exp_id, "epoch": epoch, "seq": {"$gt": seq}}
         return [_stored(document) async for document in self.db.theta.find(wanted, session=self.moment).limit(limit)]
 
-    async def write(self, writes: list[ThetaWrite], session: Any) -> None:
+    async def write(self, writes: list[ThetaWrite], session: AsyncClientSession) -> None:
         """Insert what is new and replace what is there, inside a transaction; ``Conflict`` if that was wrong."""
         operations = [
             ReplaceOne({"_id": document["_id"]}, document) if write.stored else InsertOne(document)
@@ -78,6 +84,7 @@ class Thetas(Storage):
         if done.matched_count + done.inserted_count != len(operations):
             raise Conflict
 
+    @translate_outages
     async def copy(self, exp_id: str, most_bytes: int) -> tuple[Head, list[StoredTheta]] | None:
         """A live experiment's head and thetas, at one moment; ``None`` where that is more than so many bytes."""
         async with self.db.client.start_session(snapshot=True) as session:
@@ -93,10 +100,12 @@ class Thetas(Storage):
             in_order = self.db.theta.find(wanted, session=session).sort([("name", 1), ("key", 1), ("value", 1)])
             return head, [_stored(document) async for document in in_order]
 
-    def current(self, exp_id: str, epoch: int, name: str) -> AsyncIterator[Document]:
-        """The thetas of one name that are not deleted."""
+    @translate_outages
+    async def current(self, exp_id: str, epoch: int, name: str) -> AsyncIterator[StoredTheta]:
+        """The thetas of one name that are not deleted, by key and value."""
         found = self.db.theta.find({"exp_id": exp_id, "epoch": epoch, "name": name, "theta": THERE})
-        return found.sort([("key", 1), ("value", 1)])  # type: ignore[no-any-return]
+        async for document in found.sort([("key", 1), ("value", 1)]):
+            yield _stored(document)
 
 
 def _id(key: ThetaKey, epoch: int) -> str:

@@ -11,15 +11,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import Any
 
-from pymongo import ReadPreference, errors
+from pymongo import AsyncMongoClient, ReadPreference, errors
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.read_concern import ReadConcern
 
 from app.errors import OutcomeUnknown, StoreUnavailable
-from app.storage.client import DURABLE, is_outage, time_limit
+from app.storage.client import DURABLE, time_limit
+from app.storage.documents import Document
+from app.storage.outages import is_outage
 
-Body = Callable[[Any], Awaitable[None]]
+Body = Callable[[AsyncClientSession], Awaitable[None]]
 _SNAPSHOT = ReadConcern("snapshot")
 _COMMITS_IN_FLIGHT = 8
 _ABORT_SECONDS = 1.0
@@ -36,7 +38,7 @@ class Interrupted(Conflict):
 class Transactions:
     """Runs transactions, at most eight at a time in one process."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: AsyncMongoClient[Document]) -> None:
         self._client = client
         self._places = asyncio.Semaphore(_COMMITS_IN_FLIGHT)
 
@@ -73,7 +75,7 @@ class Transactions:
                 pause = min(2 * pause, 0.5)
 
 
-async def _abort(session: Any) -> None:
+async def _abort(session: AsyncClientSession) -> None:
     # In a context of its own: it may be why that the time is over, and until MongoDB is told it holds the heads.
     try:
         await asyncio.get_running_loop().create_task(_tell_to_abort(session), context=Context())
@@ -81,12 +83,12 @@ async def _abort(session: Any) -> None:
         pass  # MongoDB ends it by itself
 
 
-async def _tell_to_abort(session: Any) -> None:
+async def _tell_to_abort(session: AsyncClientSession) -> None:
     with time_limit(_ABORT_SECONDS):
         await session.abort_transaction()
 
 
-async def _commit(session: Any, deadline: float) -> None:
+async def _commit(session: AsyncClientSession, deadline: float) -> None:
     pause = 0.01
     while True:
         try:

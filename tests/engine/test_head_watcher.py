@@ -101,7 +101,7 @@ class Pair:
     async def rewarded(self) -> int:
         """What the theta itself says."""
         async for row in self.store.thetas.current("e", 1, "_theta"):
-            return int(row["theta"]["n"])
+            return int((row.theta or {})["n"])
         return 0
 
     async def cut(self) -> int:

@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from app.domain.theta import ThetaKey, as_theta
 from app.errors import OutcomeUnknown, Overloaded, StoreUnavailable
-from app.services.statistics import Statistics, as_theta
+from app.services.statistics import Statistics
 from tests.engine.follow import Follower
 from tests.engine.sides import Act, Edit, Moment, Outcome, Reset, Reward, TimeOut, World, two_sides
 
@@ -129,7 +130,7 @@ class Programs(RuleBasedStateMachine):
             assert summary.last_added_get_action == max((row["date"] for row in decisions), default=None)
             assert summary.last_added_set_reward == max((row["date"] for row in rewards), default=None)
             rows = [
-                {"key": key, "value": value, "theta": theta}
+                (ThetaKey(exp_id, name, key, value), theta)
                 for (name, key, value), (theta, _) in model.now.thetas.items()
                 if name == "_theta" and theta is not None
             ]

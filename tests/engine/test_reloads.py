@@ -53,7 +53,7 @@ def test_a_worker_that_was_busy_while_all_was_forgotten_is_not_asked_again(mongo
         await reward(two, exp_id)
         await reward(one, exp_id)
         (row,) = [row async for row in store.thetas.current(exp_id, 1, "_theta")]
-        assert row["theta"] == {"n": 3}
+        assert row.theta == {"n": 3}
 
     with_two_engines(mongo, story)
 
@@ -124,7 +124,7 @@ def test_forgetting_at_any_moment_loses_no_reward(mongo: str) -> None:
         async with asyncio.timeout(60):
             await asyncio.gather(forget(), *(reward(running, exp_id) for running in [one, two] * 100))
         (row,) = [row async for row in store.thetas.current(exp_id, 1, "_theta")]
-        assert row["theta"] == {"n": 200}
+        assert row.theta == {"n": 200}
 
     with_two_engines(mongo, story)
 

@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +21,7 @@ from pymongo import MongoClient
 from app.storage.embedded import EmbeddedMongo
 from app.storage.mongod import find_mongod
 from tests.engine.test_exactly_once import ADVISED
+from tests.proxy import Proxy
 from tests.servers import COUNTING, Experiment, Researcher, Server, settings_for
 
 # mongodb.timeout_seconds; what a loaded machine adds is the slack.
@@ -121,6 +124,54 @@ def check_everything_answers_in_time(
     for answer in asyncio.run(everything()):
         assert_told_to_come_back(answer)
         assert answer.elapsed.total_seconds() < PROMISED_SECONDS + SLACK_SECONDS
+
+
+@contextmanager
+def proxied(mongo: str) -> Iterator[Proxy]:
+    """A proxy that works on a thread of its own, as what the test does blocks."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(60)
+
+    proxy = Proxy(mongo)
+    run(proxy.__aenter__())
+    try:
+        yield proxy
+    finally:
+        run(proxy.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+OTHER_LOGS = ("rewardlog", "log", "errors", "hourlytheta", "simulationlog")
+
+
+@pytest.mark.parametrize("log", ["actionlog", *(pytest.param(log, marks=pytest.mark.slow) for log in OTHER_LOGS)])
+def test_an_outage_at_the_first_row_of_a_log_is_answered_503(
+    log: str, start: Callable[..., Server], mongo: str, database_name: str
+) -> None:
+    reads_before = 3  # who is signed in, their account, their experiment
+    with proxied(mongo) as proxy:
+
+        async def away() -> None:
+            proxy.dark = True
+            proxy.cut()
+
+        quiet_jobs = {"jobs.timeout_check_seconds": 600, "jobs.purge_seconds": 600, "jobs.snapshot_minutes": 600}
+        server = start(**settings_for(proxy.uri, database_name), **quiet_jobs)
+        with server.researcher() as researcher:
+            url = f"/stats/{researcher.create(**COUNTING).id}/{log}"
+            proxy.at("find", reads_before + 1, "before", away)
+            assert_told_to_come_back(researcher.http.get(url))
+            assert proxy.forget() == 0
+            proxy.dark = False
+            assert until_back(lambda: researcher.http.get(url)).json() == []
+        assert "Traceback" not in server.errors()
+        server.__exit__(None, None, None)
 
 
 def test_a_private_mongod_that_dies_is_started_again(start: Callable[..., Server], tmp_path: Path) -> None:

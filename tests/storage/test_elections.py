@@ -52,6 +52,9 @@ def test_after_each_election_the_first_read_waits_until_the_primary_has_caught_u
             for _ in range(2):
                 await store.decisions.find(experiment.id, ["one"])
             assert levels(wire) == ["linearizable", "majority", "majority"]
+            await store.rewards.find(["one"])
+            await store.thetas.find([ThetaKey(experiment.id, "_theta")], {experiment.id: 1})
+            assert levels(wire) == ["majority", "majority"], "one election is caught up with once"
             before = store.decisions.elections.latest
             with MongoClient[dict[str, Any]](own_mongo.uri) as client:
                 try:

@@ -7,7 +7,8 @@ from typing import Any
 
 from app.dashboard.base import PageHandler
 from app.dashboard.snippets import snippets
-from app.domain.experiment import SCRIPTS
+from app.domain.experiment import SCRIPTS, ExperimentSpec
+from app.domain.rows import Revision
 
 _LISTED = 100
 # What each script is for, in the order of a visit: what it does, and what of ``self`` it reads and fills.
@@ -56,7 +57,7 @@ class RevisionPage(PageHandler):
         """By default it is compared with the one before it."""
         revisions = await self.services.experiments.revisions(self.reader, exp_id)
         shown = await self.services.experiments.revision(self.reader, exp_id, int(number))
-        other = await self._other(exp_id, shown["revision"])
+        other = await self._other(exp_id, shown.revision)
         experiment = await self.services.experiments.find(self.reader, exp_id)
         self.show(
             "revision.html",
@@ -64,22 +65,22 @@ class RevisionPage(PageHandler):
             revisions=revisions,
             shown=shown,
             other=other,
-            scripts=[(name, other[name] if other else "", shown[name]) for name in SCRIPTS],
-            options=_changed(other, shown) if other else [],
+            scripts=[(name, other.spec.scripts[name] if other else "", shown.spec.scripts[name]) for name in SCRIPTS],
+            options=_changed(other.spec, shown.spec) if other else [],
         )
 
-    async def _other(self, exp_id: str, number: int) -> dict[str, Any] | None:
+    async def _other(self, exp_id: str, number: int) -> Revision | None:
         wanted = self.get_query_argument("with", "")
         chosen = int(wanted) if wanted.isdecimal() and len(wanted) < 9 else number - 1
         return await self.services.experiments.revision(self.reader, exp_id, chosen) if chosen else None
 
 
-def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _changed(before: ExperimentSpec, after: ExperimentSpec) -> list[tuple[str, str, str]]:
     """The options that differ: what they are called, and both values."""
     return [
-        (label, _shown(before[name]), _shown(after[name]))
+        (label, _shown(getattr(before, name)), _shown(getattr(after, name)))
         for name, label in _OPTIONS.items()
-        if before[name] != after[name]
+        if getattr(before, name) != getattr(after, name)
     ]
 
 

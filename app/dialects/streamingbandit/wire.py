@@ -9,9 +9,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from app.domain.decision import Decision, Reward
 from app.domain.experiment import SCRIPTS, Experiment, ExperimentSpec
 from app.domain.ids import seed_of
 from app.domain.requests import ActionAnswer, RewardAnswer
+from app.domain.rows import ErrorRow, LogRow, Revision, RevisionListItem, StoredRun, ThetaSnapshot
 from app.domain.simulation import MAX_DRAWS, MAX_REPEATS, Plan
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, whole
@@ -168,45 +170,53 @@ REWARD_COLUMNS = (
 ERROR_COLUMNS = ("date", "script", "line", "message", "source", "revision")
 
 
-def action_row(row: dict[str, Any]) -> dict[str, Any]:
+def action_row(row: Decision) -> dict[str, Any]:
     """A row of the action log; with its seed, revision and seq the decision can be made again."""
     shown = _shown(row, ACTION_COLUMNS)
-    if row["status"] != "logged":
-        shown["advice_id"] = row["_id"]
-    return {**shown, "seed": seed_of("getaction", row["_id"])}
+    if row.status != "logged":
+        shown["advice_id"] = row.id
+    return {**shown, "seed": seed_of("getaction", row.id)}
 
 
-def reward_row(row: dict[str, Any]) -> dict[str, Any]:
+def reward_row(row: Reward) -> dict[str, Any]:
     """A row of the reward log; ``default`` only where it is the default reward of a time-out."""
-    shown = _shown(row, REWARD_COLUMNS) | {"seed": seed_of("setreward", row["_id"])}
+    shown = _shown(row, REWARD_COLUMNS) | {"seed": seed_of("setreward", row.id)}
     if not shown.get("default", True):
         del shown["default"]
     return shown
 
 
-def log_row(row: dict[str, Any]) -> dict[str, Any]:
+def log_row(row: LogRow) -> dict[str, Any]:
     """What a script logged, with its date."""
-    return {**row["data"], "date": row["date"].isoformat()}
+    return {**row.data, "date": row.date.isoformat()}
 
 
-def error_row(row: dict[str, Any]) -> dict[str, Any]:
+def error_row(row: ErrorRow) -> dict[str, Any]:
     """A failure of a script; line and source are null where there is none, as after a time-out."""
     return {**dict.fromkeys(ERROR_COLUMNS), **_shown(row, ERROR_COLUMNS)}
 
 
-def snapshot_row(row: dict[str, Any]) -> dict[str, Any]:
+def snapshot_row(row: ThetaSnapshot) -> dict[str, Any]:
     """Theta as it was."""
     return _shown(row, ("date", "theta"))
 
 
-def revision_row(row: dict[str, Any]) -> dict[str, Any]:
+def revision_row(row: RevisionListItem) -> dict[str, Any]:
     """A revision, with its scripts where they were read."""
-    return {**{k: v for k, v in row.items() if k not in ("_id", "exp_id")}, "date": row["date"].isoformat()}
+    saved = vars(row.spec) if isinstance(row, Revision) else {}
+    return {
+        **saved,
+        "revision": row.revision,
+        "date": row.date.isoformat(),
+        "user": row.user,
+        "note": row.note,
+    }
 
 
-def _shown(row: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
-    shown = {column: row[column] for column in columns if row.get(column) is not None}
-    return shown | {"date": row["date"].isoformat()}
+def _shown(row: Any, columns: tuple[str, ...]) -> dict[str, Any]:
+    """The attributes of these names that the row has, but those that are None; its date in ISO 8601."""
+    values = {column: getattr(row, column, None) for column in columns}
+    return {column: value for column, value in values.items() if value is not None} | {"date": row.date.isoformat()}
 
 
 RUN_COLUMNS = ("date", "run", "status", "done", "n", "seed", "repeat", "start", "commit", "log_stats", "revision")
@@ -266,12 +276,14 @@ def draw_row(row: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(zip(_DRAW, row, strict=True))
 
 
-def run_row(row: dict[str, Any]) -> dict[str, Any]:
+def run_row(row: StoredRun) -> dict[str, Any]:
     """A simulation as it stands; ``series`` and ``theta`` where they were read."""
-    shown = _shown(row | {"run": row["_id"]}, (*RUN_COLUMNS, *_REGRET, "theta", "error"))
-    if row.get("expected"):
-        shown["expected"] = {one["arm"]: one["reward"] for one in row["expected"]}
-    shown["arms"] = {arm["arm"]: {k: v for k, v in arm.items() if k != "arm"} for arm in row.get("arms", [])}
-    if "series" in row:
-        shown["series"] = row["series"] | {"pulls": {one["arm"]: one["counts"] for one in row["series"]["pulls"]}}
+    results = {name: getattr(row.results, name) for name in _REGRET}
+    shown = {"run": row.id, **_shown(row, RUN_COLUMNS), **results, "theta": row.theta, "error": row.error}
+    shown = {name: value for name, value in shown.items() if value is not None}
+    if row.expected:
+        shown["expected"] = row.expected
+    shown["arms"] = row.results.arms
+    if row.results.series is not None:
+        shown["series"] = row.results.series
     return shown

@@ -9,7 +9,7 @@ import pytest
 
 from app.dialects.streamingbandit.wire import action_answer, draft_of, experiment_row, plan_of, reward_answer
 from app.domain.experiment import Experiment
-from app.engine.calls import ActionAnswer, RewardAnswer
+from app.domain.requests import ActionAnswer, RewardAnswer
 from app.errors import InvalidParameter
 
 NAMED = {"name": "coin"}

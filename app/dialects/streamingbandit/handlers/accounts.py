@@ -56,7 +56,7 @@ class UserHandler(JsonHandler):
         admin = body.get("admin", False)
         if not isinstance(admin, bool):
             raise InvalidParameter("admin", "expected true or false")
-        if admin or self.services.config["accounts.registration"] != "open":
+        if admin or self.services.config.accounts.registration != "open":
             self.services.accounts.require_admin(await self.require_user())
         await self.services.accounts.add(
             text("username", body.get("username")), text("password", body.get("password"), 10_000), admin=admin

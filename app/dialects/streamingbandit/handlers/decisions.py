@@ -42,7 +42,7 @@ class CoreHandler(FastHandler):
         """One getaction; ``share`` is how many calls share the request."""
         context = json_object("context", given.get("context", {}))
         answer = await live.get_action(ActionRequest(context, _request_id(given), self._size // share))
-        return action_answer(answer, self.services.config["server.debug"])
+        return action_answer(answer, self.services.config.server.debug)
 
     async def learn(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
         """One setreward: for an advice, or for a context and an action; ``share`` as for ``decide``."""
@@ -56,7 +56,7 @@ class CoreHandler(FastHandler):
             }
         request = RewardRequest(reward, request_id=_request_id(given), size=self._size // share, **about)
         answer = await live.set_reward(request)
-        return reward_answer(answer, self.services.config["server.debug"])
+        return reward_answer(answer, self.services.config.server.debug)
 
     async def each(
         self, exp_id: str, call: Callable[[ExperimentAPI, Parameters, int], Awaitable[dict[str, Any]]]

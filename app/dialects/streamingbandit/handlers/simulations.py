@@ -15,7 +15,7 @@ from app.errors import Overloaded, ThetaloopError
 from app.http.base import JsonHandler
 from app.http.errors import MethodNotAllowed
 from app.http.streaming import StreamingHandler
-from app.services.simulations import SimulationRun
+from app.services.simulation_runs import SimulationRun
 
 _encode = msgspec.json.Encoder().encode
 # Until so much has gathered a failure can still be answered with its status.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
 
 from app.dialects.streamingbandit import wire
+from app.domain.decision import Decision, Reward
+from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
 from app.http.arguments import whole
 from app.http.base import JsonHandler
 from app.http.streaming import RowsHandler, Table, format_of
@@ -50,7 +53,7 @@ class LogHandler(RowsHandler):
         self.set_header("Access-Control-Expose-Headers", _CURSOR)
         await self.send_rows(page.rows, self.table, form)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Any]:
         """The rows to send."""
         raise NotImplementedError
 
@@ -65,7 +68,7 @@ class ActionLog(LogHandler):
 
     table = Table(wire.ACTION_COLUMNS, wire.action_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Decision]:
         """Decisions."""
         return await self.services.statistics.decisions(exp_id, before, limit)
 
@@ -75,7 +78,7 @@ class RewardLog(LogHandler):
 
     table = Table(wire.REWARD_COLUMNS, wire.reward_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Reward]:
         """Accepted rewards."""
         return await self.services.statistics.rewards(exp_id, before, limit)
 
@@ -85,7 +88,7 @@ class ManualLog(LogHandler):
 
     table = Table(("date", "data"), wire.log_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[LogRow]:
         """What scripts logged."""
         return await self.services.statistics.logs(exp_id, before, limit)
 
@@ -95,14 +98,15 @@ class SimulationLog(LogHandler):
 
     table = Table(wire.RUN_COLUMNS, wire.run_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[StoredRun]:
         """Simulations that were run with log_stats."""
         return await self.services.statistics.simulations(exp_id, before, limit)
 
     async def write_row(self, row: Any, table: Table) -> None:
         """A run with its theta and all its draws, piece by piece, as it may be larger than the memory."""
         simulations = self.services.simulations
-        await self.write_piece(_encode(table.row(row | {"theta": await simulations.theta_of(row)}))[:-1] + b',"data":{')
+        shown = table.row(replace(row, theta=await simulations.theta_of(row)))
+        await self.write_piece(_encode(shown)[:-1] + b',"data":{')
         number = 0
         async for draw in simulations.logged(row):
             await self.write_piece((b"," if number else b"") + b'"%d":' % number + _encode(draw))
@@ -115,7 +119,7 @@ class ErrorLog(LogHandler):
 
     table = Table(wire.ERROR_COLUMNS, wire.error_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[ErrorRow]:
         """What went wrong in scripts."""
         return await self.services.statistics.errors(exp_id, before, limit)
 
@@ -125,7 +129,7 @@ class HourlyTheta(LogHandler):
 
     table = Table(("date", "theta"), wire.snapshot_row)
 
-    async def page(self, exp_id: str, before: str | None, limit: int) -> Page:
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[ThetaSnapshot]:
         """Snapshots of theta."""
         name = self.get_query_argument("name", "_theta")
         return await self.services.statistics.hourly_theta(exp_id, name, before, limit)

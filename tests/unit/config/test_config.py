@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ import yaml
 from app.config import SETTINGS, Config, Setting, load
 from app.errors import ConfigurationError
 
-EXAMPLE = Path(__file__).parents[1] / "config.example.yml"
+EXAMPLE = Path(__file__).parents[3] / "config.example.yml"
 
 
 @pytest.fixture(autouse=True)
@@ -53,38 +54,58 @@ def test_the_example_explains_each_setting_in_the_line_above_it(setting: Setting
 
 
 def test_the_example_is_a_configuration_that_changes_nothing() -> None:
-    example, default = load(EXAMPLE), Config()
-    assert all(example[setting.name] == default[setting.name] for setting in SETTINGS)
+    assert load(EXAMPLE) == Config()
 
 
 def test_every_setting_has_a_line_of_help_and_a_default_that_it_would_take() -> None:
     for setting in SETTINGS:
         assert setting.help
         assert "\n" not in setting.help
-        assert Config({setting.name: setting.default})[setting.name] == setting.default
+        assert Config.of({setting.name: setting.default}) == Config()
+
+
+def test_every_value_has_the_type_that_its_field_promises() -> None:
+    for section in fields(Config):
+        if not section.metadata:
+            kind = type(getattr(Config(), section.name))
+            promised = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
+            assert promised == {one.name: type(getattr(kind(), one.name)) for one in fields(kind)}
+
+
+def test_settings_cannot_be_changed_and_two_servers_share_no_list() -> None:
+    config = Config()
+    with pytest.raises(FrozenInstanceError):
+        config.server.port = 1  # type: ignore[misc]
+    config.http.dialects.append("another")
+    assert Config().http.dialects == ["streamingbandit"]
+
+
+def test_the_data_folder_is_absolute(tmp_path: Path) -> None:
+    assert Config().data_dir == tmp_path / "data"
+    assert Config.of({"data_dir": "~/here"}).data_dir == Path.home() / "here"
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = written(tmp_path / "some.yml", "server:\n  port: 9001\n  address: 0.0.0.0\n")
-    assert load(file)["server.port"] == 9001
+    assert load(file).server.port == 9001
     monkeypatch.setenv("THETALOOP_SERVER_PORT", "9002")
     config = load(file)
-    assert (config["server.port"], config["server.address"], config["server.debug"]) == (9002, "0.0.0.0", False)
-    assert load(file, {"server.port": 9003})["server.port"] == 9003
+    assert (config.server.port, config.server.address, config.server.debug) == (9002, "0.0.0.0", False)
+    assert load(file, {"server.port": 9003}).server.port == 9003
 
 
 def test_config_yml_in_the_present_folder_is_read_if_no_file_is_named(tmp_path: Path) -> None:
     written(tmp_path / "config.yml", "server: {port: 9001}\n")
-    assert load()["server.port"] == 9001
+    assert load().server.port == 9001
     other = written(tmp_path / "other.yml", "server: {debug: true}\n")
-    assert load(other)["server.port"] == 8080
+    assert load(other).server.port == 8080
 
 
 @pytest.mark.parametrize("content", ["", "# nothing but a comment\n", "server:\n", "server: {}\n"])
 def test_a_file_may_be_empty(tmp_path: Path, content: str) -> None:
-    assert load(written(tmp_path / "some.yml", content))["server.port"] == 8080
+    assert load(written(tmp_path / "some.yml", content)).server.port == 8080
 
 
 @pytest.mark.parametrize(
@@ -142,7 +163,10 @@ def test_the_environment_gives_values_of_every_type(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: Any
 ) -> None:
     monkeypatch.setenv(variable, text)
-    assert load()[name] == (["https://a.example", "https://b.example"] if value is None else value)
+    section, _, key = name.partition(".")
+    assert getattr(getattr(load(), section), key) == (
+        ["https://a.example", "https://b.example"] if value is None else value
+    )
 
 
 @pytest.mark.parametrize("variable", ["THETALOOP_SERVER_PROT", "THETALOOP_PORT", "THETALOOP_"])
@@ -164,7 +188,6 @@ def test_an_environment_variable_of_the_wrong_type_is_refused(
 
 
 def test_the_names_that_others_rely_on_keep_their_defaults() -> None:
-    config = Config()
     relied_on = {
         "server.port": 8080,
         "server.address": "127.0.0.1",
@@ -180,4 +203,4 @@ def test_the_names_that_others_rely_on_keep_their_defaults() -> None:
         "sandbox.memory_mb": 512,
         "sandbox.max_workers": 32,
     }
-    assert {name: config[name] for name in relied_on} == relied_on
+    assert {setting.name: setting.default for setting in SETTINGS if setting.name in relied_on} == relied_on
