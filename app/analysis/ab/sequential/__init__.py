@@ -1,0 +1,1 @@
+"""Looking at results more than once without more false wins than planned."""
