@@ -2,7 +2,11 @@
 
 Each is built from its theta (``{}`` for a fresh start, what :meth:`get_dict` gave for a later one), moves by one
 observation with ``update`` and answers with ``get_value``. The recurrences are Welford's: they add small corrections
-to a mean instead of keeping sums of squares, so a million rewards around 1e12 keep their variance.
+to a mean instead of keeping sums of squares. Where a mean is a million times as large as the corrections, theta also
+has a ``rest``, what the mean as a double cannot hold, so a million rewards around 1e12 keep their mean and variance.
+
+An observation that is not a finite number raises ValueError, and so does one that would make theta overflow. Theta is
+then as it was.
 """
 
 import math
@@ -10,7 +14,13 @@ import random as _random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
+from policies.arms import arm_name
+from policies.checks import finite
+from policies.ties import leads
+
 Theta = Mapping[str, Any]
+
+NEAR = 1e-6  # observations closer to the mean than this share of it need a ``rest``
 
 
 class Estimator:
@@ -33,6 +43,28 @@ class Estimator:
     def get_dict(self) -> dict[str, Any]:
         """All that is needed to go on later."""
         return dict(self.value)
+
+    def _take(self, changes: dict[str, float]) -> None:
+        """Put changes into theta, all or none."""
+        for key, number in changes.items():
+            if not math.isfinite(number):
+                raise ValueError(f"{type(self).__name__}: {key!r} would not be a finite number after this observation")
+        self.value.update(changes)
+
+    def _moved(self, key: str, value: float, n: int, rest_key: str = "rest") -> tuple[dict[str, float], float, float]:
+        """The mean under ``key`` after the n-th value, and the surprise before and after that move."""
+        mean, rest = float(self.value[key]), float(self.value.get(rest_key, 0.0))
+        before = value - mean - rest
+        if not rest and (n == 1 or abs(before) >= NEAR * abs(mean)):
+            mean += before / n
+            return {key: mean}, before, value - mean
+        # The sum of mean and step as two doubles (Knuth's two-sum): the second has what the first rounds away.
+        step = rest + before / n
+        moved = mean + step
+        part = moved - mean
+        rest = (mean - (moved - part)) + (step - part)
+        changes = {key: moved, rest_key: rest} if rest or rest_key in self.value else {key: moved}
+        return changes, before, value - moved - rest
 
 
 class Count(Estimator):
@@ -58,8 +90,8 @@ class Count(Estimator):
     start = {"n": 0}
 
     def update(self, value: int = 1) -> None:
-        """Add ``value``."""
-        self.value["n"] = int(self.value["n"]) + int(value)
+        """Add ``value``, a whole number."""
+        self.value["n"] = int(self.value["n"]) + int(finite(value, "value"))
 
     def increment(self) -> None:
         """Add one."""
@@ -90,16 +122,16 @@ class Mean(Estimator):
 
     def update(self, value: float) -> None:
         """Take in one observation."""
-        theta = self.value
-        theta["n"] = n = int(theta["n"]) + 1
-        mean = float(theta["m"])
-        theta["m"] = mean + (float(value) - mean) / n
+        n = int(self.value["n"]) + 1
+        changes, _, _ = self._moved("m", finite(value, "value"), n)
+        self._take({"n": n, **changes})
 
 
 class Proportion(Estimator):
     """A running proportion of successes.
 
-    A mean of zeros and ones. ``p * n`` is the number of successes, which is all a Bernoulli policy needs to know.
+    A mean of zeros and ones. ``p * n`` is the number of successes, which is all a Bernoulli policy needs to know. A
+    value outside 0..1 counts as the nearer bound, one between them as a part of a success.
 
     Parameters
     ----------
@@ -120,10 +152,9 @@ class Proportion(Estimator):
 
     def update(self, value: float) -> None:
         """Take in a success (1) or a failure (0)."""
-        theta = self.value
-        theta["n"] = n = int(theta["n"]) + 1
-        p = float(theta["p"])
-        theta["p"] = p + (float(value) - p) / n
+        n, p = int(self.value["n"]) + 1, float(self.value["p"])
+        success = min(1.0, max(0.0, finite(value, "value")))
+        self._take({"n": n, "p": p + (success - p) / n})
 
 
 class Variance(Estimator):
@@ -155,14 +186,10 @@ class Variance(Estimator):
 
     def update(self, value: float) -> None:
         """Take in one observation."""
-        theta = self.value
-        theta["n"] = n = int(theta["n"]) + 1
-        mean = float(theta["x_bar"])
-        before = float(value) - mean
-        theta["x_bar"] = mean = mean + before / n
-        theta["s"] = float(theta["s"]) + before * (float(value) - mean)
-        if n > 1:
-            theta["v"] = theta["s"] / (n - 1)
+        n = int(self.value["n"]) + 1
+        changes, before, after = self._moved("x_bar", finite(value, "value"), n)
+        s = float(self.value["s"]) + before * after
+        self._take({"n": n, **changes, "s": s, "v": s / (n - 1) if n > 1 else float(self.value["v"])})
 
 
 class Covariance(Estimator):
@@ -189,14 +216,16 @@ class Covariance(Estimator):
 
     def update(self, value: Mapping[str, float]) -> None:
         """Take in one pair ``{"x": ..., "y": ...}``."""
-        theta, x, y = self.value, float(value["x"]), float(value["y"])
-        theta["n"] = n = int(theta["n"]) + 1
-        surprise = x - float(theta["x_bar"])
-        theta["x_bar"] = float(theta["x_bar"]) + surprise / n
-        theta["y_bar"] = y_bar = float(theta["y_bar"]) + (y - float(theta["y_bar"])) / n
+        self._take(self._changes(finite(value["x"], "x"), finite(value["y"], "y"))[0])
+
+    def _changes(self, x: float, y: float) -> tuple[dict[str, float], dict[str, float]]:
+        """What theta becomes, and for each axis by how much the sum of squared deviations grows."""
+        n, cov = int(self.value["n"]) + 1, float(self.value["cov"])
+        x_moved, x_before, x_after = self._moved("x_bar", x, n, "x_rest")
+        y_moved, y_before, y_after = self._moved("y_bar", y, n, "y_rest")
         if n > 1:
-            cov = float(theta["cov"])
-            theta["cov"] = cov + (surprise * (y - y_bar) - cov) / (n - 1)
+            cov += (x_before * y_after - cov) / (n - 1)
+        return {"n": n, **x_moved, **y_moved, "cov": cov}, {"x": x_before * x_after, "y": y_before * y_after}
 
 
 class Correlation(Covariance):
@@ -223,14 +252,13 @@ class Correlation(Covariance):
 
     def update(self, value: Mapping[str, float]) -> None:
         """Take in one pair ``{"x": ..., "y": ...}``."""
-        theta = self.value
-        before = {axis: float(value[axis]) - float(theta[f"{axis}_bar"]) for axis in "xy"}
-        super().update(value)
-        for axis in "xy":
-            theta[f"{axis}_s"] = float(theta[f"{axis}_s"]) + before[axis] * (float(value[axis]) - theta[f"{axis}_bar"])
-            theta[f"{axis}_v"] = theta[f"{axis}_s"] / max(theta["n"] - 1, 1)
-        spread = math.sqrt(theta["x_v"]) * math.sqrt(theta["y_v"])
-        theta["c"] = max(-1.0, min(1.0, theta["cov"] / spread)) if spread else 0.0
+        changes, grown = self._changes(finite(value["x"], "x"), finite(value["y"], "y"))
+        for axis, growth in grown.items():
+            changes[f"{axis}_s"] = float(self.value[f"{axis}_s"]) + growth
+            changes[f"{axis}_v"] = changes[f"{axis}_s"] / max(changes["n"] - 1, 1)
+        spread = math.sqrt(max(changes["x_v"], 0.0)) * math.sqrt(max(changes["y_v"], 0.0))
+        changes["c"] = max(-1.0, min(1.0, changes["cov"] / spread)) if spread else 0.0
+        self._take(changes)
 
 
 E = TypeVar("E", bound=Estimator)
@@ -263,15 +291,19 @@ class List(Generic[E]):
     def __init__(self, thetas: Mapping[Any, Theta], kind: Callable[[Theta], E], names: Iterable[Any]) -> None:
         by_name = {str(name): theta for name, theta in (thetas or {}).items()}
         self.names = list(names)
-        self.base_list: dict[Any, E] = {name: kind(by_name.get(str(name), {})) for name in self.names}
+        if min(len({arm_name(name) for name in self.names}), len(set(self.names))) < len(self.names):
+            raise ValueError(f"the names {self.names} are not distinct")
+        # The store keys thetas by ``str``, which differs from the arm's name for the float 1.0.
+        found = {name: by_name.get(arm_name(name)) or by_name.get(str(name)) or {} for name in self.names}
+        self.base_list: dict[Any, E] = {name: kind(theta) for name, theta in found.items()}
 
     def get_dict(self) -> dict[str, dict[str, Any]]:
         """``{name: theta}``."""
-        return {str(name): estimator.get_dict() for name, estimator in self.base_list.items()}
+        return {arm_name(name): estimator.get_dict() for name, estimator in self.base_list.items()}
 
     def get_value(self) -> dict[str, float]:
         """``{name: estimate}``."""
-        return {str(name): estimator.get_value() for name, estimator in self.base_list.items()}
+        return {arm_name(name): estimator.get_value() for name, estimator in self.base_list.items()}
 
     def count(self) -> int:
         """How many observations all of them have seen together."""
@@ -279,18 +311,16 @@ class List(Generic[E]):
 
     def max(self) -> Any:
         """The name with the highest estimate."""
-        return self._extreme(max)
+        return self._best([estimator.get_value() for estimator in self.base_list.values()])
 
     def min(self) -> Any:
         """The name with the lowest estimate."""
-        return self._extreme(min)
+        return self._best([-estimator.get_value() for estimator in self.base_list.values()])
 
     def random(self) -> Any:
         """Any name, each as likely."""
         return _random.choice(self.names)
 
-    def _extreme(self, choose: Callable[[Iterable[float]], float]) -> Any:
-        values = {name: estimator.get_value() for name, estimator in self.base_list.items()}
-        best = choose(values.values())
-        ties = [name for name, value in values.items() if value == best]
+    def _best(self, values: list[float]) -> Any:
+        ties = [name for name, tie in zip(self.base_list, leads(values), strict=True) if tie]
         return ties[0] if len(ties) == 1 else _random.choice(ties)

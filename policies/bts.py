@@ -2,15 +2,19 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.special as sc
 from numpy.typing import NDArray
 
-from policies.policy import Arm, Policy, Theta, finite
+from policies.checks import MOST_VALUES, Range, fault
+from policies.policy import Arm, Policy, Theta
+from policies.ties import ROUNDING
 
 Floats = NDArray[np.float64]
+
+REPLICATES = Range(1, 10_000, whole=True)
 
 
 class BTS:
@@ -61,15 +65,16 @@ class BTS:
         noisesd: float = 0.1,
     ) -> None:
         self.update_method = update_method
-        self.m = m
+        self.m = REPLICATES.check("m", m)
         self.default_params = default_params
         self.param_noise = param_noise
-        self.noisesd = noisesd
+        self.noisesd = Range(0).check("noisesd", noisesd)
         stored = {str(i): theta for i, theta in (params or {}).items()}
         if stored and all(str(i) in stored for i in range(len(stored))):
             self.params: list[dict[str, Any]] = [dict(stored[str(i % len(stored))]) for i in range(m)]
         else:
             self.params = [self._fresh(default_params if default_params is not None else params) for _ in range(m)]
+        self._must_fit(self.params[0])
 
     def sample(self) -> dict[str, Any]:
         """The theta of one replicate, drawn at random."""
@@ -79,16 +84,35 @@ class BTS:
         """Show one observation to the replicates, twice or never each.
 
         What comes after ``y`` and ``x`` goes on to the estimator: by position to its class, by name to its ``update``.
+
+        Raises
+        ------
+        ValueError
+            A number is not finite or would not be in a replicate, or the replicates would not fit into theta. They
+            are then as they were.
         """
+        after = list(self.params)
         for i in np.flatnonzero(np.random.random(self.m) < 0.5).tolist():
             estimator = self.update_method(self.params[i], *args)
             estimator.update(y, x, **kwargs)
             estimator.update(y, x, **kwargs)
-            self.params[i] = estimator.get_dict()
+            after[i] = estimator.get_dict()
+            if after[i] and (where := fault(after[i], f"theta['{i}']")):
+                raise ValueError(f"{where} would not be a finite number after this observation")
+        self._must_fit(next((new for new, old in zip(after, self.params, strict=True) if new is not old), {}))
+        self.params = after
 
     def get_dict(self) -> dict[str, dict[str, Any]]:
         """``{i: theta of replicate i}``."""
         return {str(i): theta for i, theta in enumerate(self.params)}
+
+    def _must_fit(self, replicate: Theta) -> None:
+        values = self.m * (size(replicate) + 1)
+        if values > MOST_VALUES:
+            raise ValueError(
+                f"m is {self.m}: so many replicates would have {values:,} values in theta, and at most {MOST_VALUES:,} "
+                "can be stored"
+            )
 
     def _fresh(self, theta: Mapping[Any, Any] | None) -> dict[str, Any]:
         fresh = {str(key): value for key, value in (theta or {}).items()}
@@ -97,6 +121,19 @@ class BTS:
                 if isinstance(value, list) and np.ndim(value) == 1:
                     fresh[key] = np.random.normal(value, self.noisesd).tolist()
         return fresh
+
+
+def size(value: Any) -> int:
+    """How many values, keys and containers there are.
+
+    >>> size({"b": [0.0, 0.0], "n": 0})
+    7
+    """
+    if isinstance(value, Mapping):
+        return 1 + len(value) + sum(map(size, value.values()))
+    if isinstance(value, list):
+        return 1 + (sum(map(size, value)) if value and isinstance(value[0], list | Mapping) else len(value))
+    return 1
 
 
 class BootstrappedThompson(Policy):
@@ -114,7 +151,8 @@ class BootstrappedThompson(Policy):
     arms
         The arms.
     m
-        How many replicates, which is also how finely propensities are graded. A stored theta keeps its own number.
+        How many replicates, up to 10,000, which is also how finely propensities are graded. A stored theta keeps its
+        own number.
     prior_mean, prior_sd
         Mean and standard deviation of the made-up rewards, to be chosen like the rewards' own.
     floor
@@ -136,6 +174,11 @@ class BootstrappedThompson(Policy):
     Bootstrapped Thompson sampling and deep exploration. arXiv:1507.00300.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "m": REPLICATES, "prior_mean": Range(), "prior_sd": Range(0)}
+    m: int
+    prior_mean: float
+    prior_sd: float
+
     def __init__(
         self,
         theta: Theta | None,
@@ -145,19 +188,15 @@ class BootstrappedThompson(Policy):
         prior_sd: float = 1.0,
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.m = m
-        self.prior_mean = prior_mean
-        self.prior_sd = prior_sd
+        super().__init__(theta, arms, floor, m=m, prior_mean=prior_mean, prior_sd=prior_sd)
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        """Learn from one reward: it counts twice or never in each replicate."""
-        name, value = str(arm), finite(reward)
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        """The reward counts twice or never in each replicate."""
         theta = self.theta.get(name) or self._fresh(name)
         weight = 2.0 * np.random.randint(2, size=len(theta["n"]))
         n = np.array(theta["n"], dtype=float) + weight
         mean = np.array(theta["m"], dtype=float)
-        self.theta[name] = {"n": n.tolist(), "m": (mean + (value - mean) * weight / n).tolist()}
+        self.theta[name] = {"n": n.tolist(), "m": (mean + (reward - mean) * weight / n).tolist()}
 
     def _fresh(self, name: str) -> dict[str, list[float]]:
         """The made-up rewards: quantiles in an order of the arm's own, the same at each call."""
@@ -171,8 +210,14 @@ class BootstrappedThompson(Policy):
         m = min(len(row) for row in rows)
         return np.array([row[:m] for row in rows], dtype=float).T
 
+    def _values(self, features: int) -> int:
+        return (2 * self.m + 6) * len(self.arms)
+
     def _probabilities(self, context: Any) -> list[float]:
         means = self._means()
-        leads = means == means.max(axis=1, keepdims=True)
+        if not np.isfinite(means).all():
+            raise ArithmeticError("a mean is not finite")
+        best = means.max(axis=1, keepdims=True)
+        leads = means >= best - ROUNDING * np.abs(best)
         shares: list[float] = (leads / leads.sum(axis=1, keepdims=True)).mean(axis=0).tolist()
         return shares

@@ -1,10 +1,14 @@
 """Policies that forget gradually: discounted UCB and discounted Thompson sampling."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from policies.policy import Arm, Theta, finite
+from policies.checks import Range
+from policies.policy import Arm, Policy, Theta
 from policies.recent import Recent, RecentThompson, RecentUCB
+from policies.thompson import PRIOR
+
+GAMMA = Range(0, 1, above=True)
 
 
 class Discounted(Recent):
@@ -12,12 +16,12 @@ class Discounted(Recent):
 
     gamma: float
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        gamma, value = self.gamma, finite(reward)
-        for name, theta in self.theta.items():
-            self.theta[name] = {"n": gamma * float(theta["n"]), "sum": gamma * float(theta["sum"])}
-        theta = self.theta.get(str(arm), {"n": 0.0, "sum": 0.0})
-        self.theta[str(arm)] = {"n": theta["n"] + 1.0, "sum": theta["sum"] + value}
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        gamma = self.gamma
+        for each, theta in self.theta.items():
+            self.theta[each] = {"n": gamma * float(theta["n"]), "sum": gamma * float(theta["sum"])}
+        theta = self.theta.get(name, {"n": 0.0, "sum": 0.0})
+        self.theta[name] = {"n": theta["n"] + 1.0, "sum": theta["sum"] + self._worth(reward)}
 
     def _recent(self) -> list[tuple[float, float]]:
         thetas = (self.theta.get(name) for name in self.names)
@@ -38,7 +42,7 @@ class DiscountedUCB(Discounted, RecentUCB):
     arms
         The arms. Those without a reward, or forgotten, come first; ties share.
     gamma
-        The discount per reward.
+        The discount per reward: above 0, up to 1.
     alpha
         Factor on the bonus, see :class:`policies.ucb.UCB1`.
     floor
@@ -58,12 +62,12 @@ class DiscountedUCB(Discounted, RecentUCB):
     Garivier and Moulines (2011). On upper-confidence bound policies for switching bandit problems. ALT.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "gamma": GAMMA, "alpha": Range(0)}
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], gamma: float = 0.99, alpha: float = 1.0, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.gamma = gamma
-        self.alpha = alpha
+        super().__init__(theta, arms, floor, gamma=gamma, alpha=alpha)
 
 
 class DiscountedThompson(Discounted, RecentThompson):
@@ -75,11 +79,12 @@ class DiscountedThompson(Discounted, RecentThompson):
     Parameters
     ----------
     theta
-        ``{arm: {"n": ..., "sum": ...}}``, both decayed; ``sum`` are the successes.
+        ``{arm: {"n": ..., "sum": ...}}``, both decayed; ``sum`` are the successes. A reward outside 0..1
+        counts as the nearer bound.
     arms
         The arms.
     gamma
-        The discount per reward.
+        The discount per reward: above 0, up to 1.
     prior
         Successes and failures added to each arm; they aren't decayed.
     floor
@@ -96,6 +101,8 @@ class DiscountedThompson(Discounted, RecentThompson):
     Raj and Kalyani (2017). Taming non-stationary bandits: a Bayesian approach. arXiv:1707.09727.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "gamma": GAMMA, "prior": PRIOR}
+
     def __init__(
         self,
         theta: Theta | None,
@@ -104,6 +111,4 @@ class DiscountedThompson(Discounted, RecentThompson):
         prior: Sequence[float] = (1.0, 1.0),
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.gamma = gamma
-        self.prior = prior
+        super().__init__(theta, arms, floor, gamma=gamma, prior=prior)

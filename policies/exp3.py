@@ -1,12 +1,13 @@
 """Exponential weights for rewards that an adversary may choose: EXP3 and EXP3.S."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from policies.policy import Arm, Policy, Theta, finite
+from policies.checks import Range
+from policies.policy import Arm, Policy, Theta
 from policies.softmax import softmax
 
 
@@ -23,9 +24,9 @@ class EXP3(Policy):
     theta
         ``{"log_weights": {arm: ...}}``.
     arms
-        The arms.
+        The arms. One that is added later starts at the mean weight of the others.
     gamma
-        The share of uniform exploration, and the learning rate. Rewards should lie between 0 and 1.
+        The share of uniform exploration, and the learning rate: above 0, up to 1. Rewards should lie between 0 and 1.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -41,29 +42,59 @@ class EXP3(Policy):
     Auer, Cesa-Bianchi, Freund and Schapire (2002). The nonstochastic multiarmed bandit problem. SIAM J. Comput. 32(1).
     """
 
+    ranges: ClassVar = {**Policy.ranges, "gamma": Range(0, 1, above=True)}
+    gamma: float
+
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], gamma: float = 0.1, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.gamma = gamma
+        super().__init__(theta, arms, floor, gamma=gamma)
 
     def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
         """Learn from one reward. Without a propensity the one under the present theta is taken.
 
         Pass the propensity of the decision: theta may have moved since, and then the estimate is biased.
         """
-        name = str(arm)
+        if propensity is not None and not 0.0 < propensity <= 1.0:
+            raise ValueError(f"the propensity is {propensity!r} and must lie above 0, up to 1")
+        super().update(arm, reward, context, propensity)
+
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        weights = self._weights()
+        listed = list(self.names)
+        if name not in weights:  # a late reward of an arm that was removed
+            weights[name] = float(self.theta.get("log_weights", {}).get(name, _level(weights.values())))
+            listed.append(name)
         if propensity is None:
-            propensity = self._floored(context)[self.names.index(name)]
-        if not propensity > 0.0:
-            raise ValueError(f"the propensity is {propensity!r} and must be above 0")
-        weights = dict(self.theta.get("log_weights", {}))
-        gain = self.gamma * finite(reward) / (propensity * len(self.arms))
-        weights[name] = float(weights.get(name, 0.0)) + gain
-        self.theta["log_weights"] = weights
+            p = softmax([weights[each] for each in listed])[listed.index(name)]
+            propensity = (1.0 - self.floor) * ((1.0 - self.gamma) * p + self.gamma / len(listed))
+            propensity += self.floor / len(listed)
+        weights[name] += self.gamma * reward / (propensity * len(self.arms))
+        self.theta["log_weights"] = {**self.theta.get("log_weights", {}), **weights}
+
+    def _weights(self) -> dict[str, float]:
+        """The log weight of each listed arm. One that is new starts at the mean weight of the others."""
+        stored = self.theta.get("log_weights", {})
+        known = {name: float(stored[name]) for name in self.names if name in stored}
+        level = _level(known.values())
+        return {name: known.get(name, level) for name in self.names}
 
     def _probabilities(self, context: Any) -> list[float]:
-        weights = self.theta.get("log_weights", {})
         share = self.gamma / len(self.names)
-        return [(1.0 - self.gamma) * p + share for p in softmax([float(weights.get(name, 0.0)) for name in self.names])]
+        return [(1.0 - self.gamma) * p + share for p in softmax(list(self._weights().values()))]
+
+    def _values(self, features: int) -> int:
+        return 2 * len(self.arms) + 3
+
+
+def _level(log_weights: Collection[float]) -> float:
+    """The logarithm of the mean weight; 0 if there is none.
+
+    >>> _level([30.0, 30.0])
+    30.0
+    """
+    if not log_weights:
+        return 0.0
+    best = max(log_weights)
+    return best + math.log(math.fsum(math.exp(each - best) for each in log_weights) / len(log_weights))
 
 
 class EXP3S(EXP3):
@@ -77,9 +108,9 @@ class EXP3S(EXP3):
     theta
         ``{"log_weights": {arm: ...}}``.
     arms
-        The arms.
+        The arms. One that is added later starts at the mean weight of the others.
     gamma
-        The share of uniform exploration, and the learning rate. Rewards should lie between 0 and 1.
+        The share of uniform exploration, and the learning rate: above 0, up to 1. Rewards should lie between 0 and 1.
     alpha
         The share of the total weight that is spread, of the order of one over the number of decisions.
     floor
@@ -97,18 +128,20 @@ class EXP3S(EXP3):
     Auer, Cesa-Bianchi, Freund and Schapire (2002). The nonstochastic multiarmed bandit problem. SIAM J. Comput. 32(1).
     """
 
+    ranges: ClassVar = {**EXP3.ranges, "alpha": Range(0, 1)}
+    alpha: float
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], gamma: float = 0.1, alpha: float = 0.001, floor: float = 0.0
     ) -> None:
         super().__init__(theta, arms, gamma, floor)
-        self.alpha = alpha
+        self.alpha = self.ranges["alpha"].check("alpha", alpha)
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        """Learn from one reward; see :meth:`EXP3.update`."""
-        before = self.theta.get("log_weights", {})
-        total = float(np.logaddexp.reduce([float(before.get(name, 0.0)) for name in self.names]))
-        super().update(arm, reward, context, propensity)
-        shared = total + math.log(math.e * self.alpha / len(self.names))
-        weights = self.theta["log_weights"]
-        mixed = np.logaddexp([weights.get(name, 0.0) for name in self.names], shared)
-        weights.update(zip(self.names, mixed.tolist(), strict=True))
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        total = float(np.logaddexp.reduce(list(self._weights().values())))
+        super()._learn(name, reward, context, propensity)
+        if self.alpha:
+            weights = self.theta["log_weights"]
+            shared = total + math.log(math.e * self.alpha / len(self.names))
+            mixed = np.logaddexp([weights[each] for each in self.names], shared)
+            self.theta["log_weights"] = {**weights, **dict(zip(self.names, mixed.tolist(), strict=True))}

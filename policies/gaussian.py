@@ -1,16 +1,21 @@
 """Thompson sampling for rewards on a continuous scale."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from policies.base import Variance
-from policies.policy import Arm, Policy, Theta, finite
-from policies.quadrature import Floats, StudentScores
+from policies.checks import Range
+from policies.policy import Arm, Policy, Theta
+from policies.posterior import PosteriorPolicy
+from policies.quadrature import Floats
+from policies.student import StudentScores
+
+SMALLEST_SHAPE = 1e-3  # below it half of the tail is beyond exp(10,000)
 
 
-class GaussianThompson(Policy):
+class GaussianThompson(PosteriorPolicy):
     """Thompson sampling for rewards that are roughly normal, with unknown mean and variance.
 
     Under the normal-inverse-gamma prior the posterior of an arm's mean is a Student's t: its location is the mean
@@ -28,7 +33,7 @@ class GaussianThompson(Policy):
         Prior mean, and the number of rewards that it is worth.
     a0, b0
         Shape and scale of the inverse gamma prior of the variance; ``b0 / a0`` should be of the order of the rewards'
-        variance.
+        variance. A small ``a0`` is vague: with 0.001, the least, an arm without rewards may be anything at all.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -49,6 +54,18 @@ class GaussianThompson(Policy):
     Murphy (2007). Conjugate Bayesian analysis of the Gaussian distribution.
     """
 
+    ranges: ClassVar = {
+        **Policy.ranges,
+        "m0": Range(),
+        "k0": Range(1e-9, 1e9),
+        "a0": Range(SMALLEST_SHAPE, 1e9),
+        "b0": Range(1e-30, 1e30),
+    }
+    m0: float
+    k0: float
+    a0: float
+    b0: float
+
     def __init__(
         self,
         theta: Theta | None,
@@ -59,16 +76,12 @@ class GaussianThompson(Policy):
         b0: float = 1.0,
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.m0 = m0
-        self.k0 = k0
-        self.a0 = a0
-        self.b0 = b0
+        super().__init__(theta, arms, floor, m0=m0, k0=k0, a0=a0, b0=b0)
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        variance = Variance(self.theta.get(str(arm)))
-        variance.update(finite(reward))
-        self.theta[str(arm)] = variance.get_dict()
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        variance = Variance(self.theta.get(name))
+        variance.update(reward)
+        self.theta[name] = variance.get_dict()
 
     def _posterior(self) -> tuple[Floats, Floats, Floats]:
         """Location, scale and degrees of freedom of each arm's mean."""
@@ -83,14 +96,5 @@ class GaussianThompson(Policy):
             df.append(2.0 * a)
         return np.array(mean), np.array(scale), np.array(df)
 
-    def _probabilities(self, context: Any) -> list[float]:
-        return StudentScores(*self._posterior()).best()
-
-    def _draw(self, context: Any) -> int:
-        mean, scale, df = self._posterior()
-        return int(np.argmax(mean + scale * np.random.standard_t(df)))
-
-    def _samples(self, n: int) -> Floats:
-        """n draws of the arms' means, a draw in each row."""
-        mean, scale, df = self._posterior()
-        return mean + scale * np.random.standard_t(df, size=(n, len(mean)))
+    def _scores(self, context: Any) -> StudentScores:
+        return StudentScores(*self._posterior())

@@ -1,9 +1,12 @@
 """Epsilon-first and epsilon-greedy: explore with a fixed probability, else take the arm with the best mean."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
+from policies.checks import Range
 from policies.means import MeanPolicy
-from policies.policy import Arm, Theta, share_best
+from policies.policy import Arm, Policy, Theta
+from policies.ties import share_best
 
 
 class EpsilonFirst(MeanPolicy):
@@ -38,9 +41,11 @@ class EpsilonFirst(MeanPolicy):
     Even-Dar, Mannor and Mansour (2002). PAC bounds for multi-armed bandit and Markov decision processes. COLT.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "n": Range(0, 1e15, whole=True)}
+    n: int
+
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], n: int = 100, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.n = n
+        super().__init__(theta, arms, floor, n=n)
 
     def _probabilities(self, context: object) -> list[float]:
         counts, means = self._means()
@@ -61,9 +66,9 @@ class EpsilonGreedy(MeanPolicy):
     arms
         The arms. One without a reward counts as the best, ties share.
     epsilon
-        Probability of exploring.
+        Probability of exploring, between 0 and 1.
     decay
-        Epsilon after t rewards is ``epsilon / (1 + decay * t)``.
+        Epsilon after t rewards is ``epsilon / (1 + decay * t)``; 0 or more.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -80,12 +85,14 @@ class EpsilonGreedy(MeanPolicy):
     Auer, Cesa-Bianchi and Fischer (2002). Finite-time analysis of the multiarmed bandit problem. Machine Learning 47.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "epsilon": Range(0, 1), "decay": Range(0)}
+    epsilon: float
+    decay: float
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], epsilon: float = 0.1, decay: float = 0.0, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.epsilon = epsilon
-        self.decay = decay
+        super().__init__(theta, arms, floor, epsilon=epsilon, decay=decay)
 
     def _probabilities(self, context: object) -> list[float]:
         counts, means = self._means()

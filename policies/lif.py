@@ -3,7 +3,9 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from policies.checks import Range, finite
 
 
 class LiF:
@@ -24,7 +26,7 @@ class LiF:
     a
         Amplitude of the oscillation.
     t
-        Rewards to average over: a few periods, ``2 pi / omega`` each.
+        Rewards to average over: a few periods, ``2 pi / omega`` each; up to 60,000 fit into theta.
     gamma
         How far x0 moves for a given slope.
     omega
@@ -51,6 +53,21 @@ class LiF:
 
     propensity = None  # a continuous, deterministic action has none
 
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "x0": Range(),
+        "a": Range(),
+        "t": Range(1, 60_000, whole=True),
+        "gamma": Range(),
+        "omega": Range(-1e6, 1e6),
+        "lifversion": Range(1, 2, whole=True),
+    }
+    x0: float
+    a: float
+    t: int
+    gamma: float
+    omega: float
+    lifversion: int
+
     def __init__(
         self,
         theta: Mapping[str, Any] | None,
@@ -61,14 +78,9 @@ class LiF:
         omega: float = 0.8,
         lifversion: int = 2,
     ) -> None:
-        if lifversion not in (1, 2):
-            raise ValueError(f"lifversion is {lifversion!r} and must be 1 or 2")
-        self.x0 = x0
-        self.a = a
-        self.t = t
-        self.gamma = gamma
-        self.omega = omega
-        self.lifversion = lifversion
+        given = {"x0": x0, "a": a, "t": t, "gamma": gamma, "omega": omega, "lifversion": lifversion}
+        for name, value in given.items():
+            setattr(self, name, self.ranges[name].check(name, value))
         stored = theta or {}
         rows = stored.get("Yw", [])
         rows = json.loads(rows) if isinstance(rows, str) else rows
@@ -88,16 +100,20 @@ class LiF:
     def update(self, t: int, x: float, y: float, x0: float | None = None) -> None:
         """Learn from the reward y of the action x at time t.
 
-        ``x0`` is the centre that :meth:`suggest` gave with it; without it the oscillation is computed from ``t``.
+        ``x0`` is the centre that :meth:`suggest` gave with it; without it the oscillation is computed from ``t``. A
+        number that is not finite raises ValueError, and so does a reward so large that the centre would overflow.
         """
-        oscillation = self.a * math.cos(self.omega * t) if x0 is None else float(x) - float(x0)
-        theta = self.theta
-        theta["t"] = max(theta["t"], int(t))
-        theta["Yw"] = [*theta["Yw"], [float(t), float(x), float(y) * oscillation]][-self.t :]
-        if len(theta["Yw"]) == self.t:
-            theta["x0"] += self.gamma * math.fsum(row[2] for row in theta["Yw"]) / self.t
+        x, y = finite(x, "x"), finite(y, "y")
+        oscillation = self.a * math.cos(self.omega * t) if x0 is None else x - finite(x0, "x0")
+        product = finite(y * oscillation, "the reward times the oscillation")
+        rows, centre = [*self.theta["Yw"], [float(t), x, product]][-self.t :], self.theta["x0"]
+        if len(rows) == self.t:
+            centre = finite(
+                centre + self.gamma * math.fsum(row[2] / self.t for row in rows), "the centre of the action"
+            )
             if self.lifversion == 1:
-                theta["Yw"] = []
+                rows = []
+        self.theta.update(t=max(self.theta["t"], int(t)), Yw=rows, x0=centre)
 
     def get_dict(self) -> dict[str, Any]:
         """``{"Yw": rows in the window, "t": ..., "x0": ...}``."""

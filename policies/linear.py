@@ -1,16 +1,18 @@
 """Thompson sampling for rewards that are linear in the context."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from policies.checks import Range
 from policies.policy import Arm, Theta
+from policies.posterior import PosteriorPolicy
 from policies.quadrature import NormalScores
 from policies.ridge import RidgePolicy
 
 
-class LinearThompson(RidgePolicy):
+class LinearThompson(RidgePolicy, PosteriorPolicy):
     """Thompson sampling with a Bayesian linear regression for each arm.
 
     The posterior of an arm's coefficients is normal with covariance ``v**2`` times the inverse of A. Only the score of
@@ -24,7 +26,7 @@ class LinearThompson(RidgePolicy):
     arms
         The arms.
     v
-        Standard deviation of the rewards' noise; larger explores more.
+        Standard deviation of the rewards' noise; larger explores more, 0 not at all.
     lam
         Prior precision of the coefficients.
     floor
@@ -46,16 +48,14 @@ class LinearThompson(RidgePolicy):
     Agrawal and Goyal (2013). Thompson sampling for contextual bandits with linear payoffs. ICML.
     """
 
+    ranges: ClassVar = {**RidgePolicy.ranges, "v": Range(0)}
+    v: float
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], v: float = 1.0, lam: float = 1.0, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, lam, floor)
-        self.v = v
+        super().__init__(theta, arms, floor, v=v, lam=lam)
 
-    def _probabilities(self, context: Any) -> list[float]:
-        mean, variance = self._scores(context)
-        return NormalScores(mean, self.v * np.sqrt(variance)).best()
-
-    def _draw(self, context: Any) -> int:
-        mean, variance = self._scores(context)
-        return int(np.argmax(np.random.normal(mean, self.v * np.sqrt(variance))))
+    def _scores(self, context: Any) -> NormalScores:
+        mean, variance = self._predictions(context)
+        return NormalScores(mean, self.v * np.sqrt(variance))

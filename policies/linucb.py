@@ -5,8 +5,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from policies.policy import Arm, Policy, Theta, finite, share_best
-from policies.ridge import Floats, RidgePolicy, features, invert
+from policies.arms import arm_name
+from policies.checks import Range
+from policies.features import Features, features, in_order, vector
+from policies.policy import Arm, Policy, Theta
+from policies.ridge import PENALTY, Floats, RidgePolicy, invert
+from policies.ties import share_best
 
 
 class LinUCB(RidgePolicy):
@@ -43,14 +47,16 @@ class LinUCB(RidgePolicy):
     WWW.
     """
 
+    ranges: ClassVar = {**RidgePolicy.ranges, "alpha": Range(0)}
+    alpha: float
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], alpha: float = 1.0, lam: float = 1.0, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, lam, floor)
-        self.alpha = alpha
+        super().__init__(theta, arms, floor, alpha=alpha, lam=lam)
 
     def _probabilities(self, context: Any) -> list[float]:
-        mean, variance = self._scores(context)
+        mean, variance = self._predictions(context)
         return share_best((mean + self.alpha * np.sqrt(variance)).tolist())
 
 
@@ -64,7 +70,7 @@ class HybridLinUCB(Policy):
     Parameters
     ----------
     theta
-        ``{"shared": {"A0", "b0"}, "arms": {arm: {"A", "b", "B", "n"}}}``.
+        ``{"shared": {"A0", "b0"}, "arms": {arm: {"A", "b", "B", "n"}}}``, and ``names`` of the features in ``shared``.
     arms
         The arms.
     arm_features
@@ -94,6 +100,9 @@ class HybridLinUCB(Policy):
     """
 
     contextual: ClassVar[bool] = True
+    ranges: ClassVar = {**Policy.ranges, "alpha": Range(0), "lam": PENALTY}
+    alpha: float
+    lam: float
 
     def __init__(
         self,
@@ -104,15 +113,15 @@ class HybridLinUCB(Policy):
         lam: float = 1.0,
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.arm_features = {str(arm): list(row) for arm, row in (arm_features or {}).items()}
-        self.alpha = alpha
-        self.lam = lam
+        super().__init__(theta, arms, floor, alpha=alpha, lam=lam)
+        rows = {arm_name(arm): vector(row, f"arm_features of {arm!r}") for arm, row in (arm_features or {}).items()}
+        if len({len(row) for row in rows.values()}) > 1:
+            raise ValueError(f"arm_features is {arm_features!r} and must have as many features for each arm")
+        self.arm_features: dict[str, list[float]] = {name: row.tolist() for name, row in rows.items()}
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        """Learn from one reward; ``context`` is that of the decision."""
-        name, y = str(arm), finite(reward)
-        x, z = self._both(context, [name])
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        found, y = self._features(context, [name]), reward
+        x, z = self._both(found, [name])
         A0, b0, A, b, B = self._state([name], x, z)
         A, b, B, x, z = A[0], b[0], B[0], x[0], z[0]
         old = invert(A[None])[0] @ np.column_stack([B, b])
@@ -121,13 +130,26 @@ class HybridLinUCB(Policy):
         new = invert(A[None])[0] @ np.column_stack([B, b])
         A0, b0 = A0 + np.outer(z, z) - B.T @ new[:, :-1], b0 + y * z - B.T @ new[:, -1]
         arms = dict(self.theta.get("arms", {}))
+        shared: dict[str, Any] = {"A0": (0.5 * (A0 + A0.T)).tolist(), "b0": b0.tolist()}
+        if found.names is not None:
+            shared["names"] = found.names
         n = int(arms.get(name, {}).get("n", 0)) + 1
         arms[name] = {"A": A.tolist(), "b": b.tolist(), "B": B.tolist(), "n": n}
-        self.theta.update(shared={"A0": (0.5 * (A0 + A0.T)).tolist(), "b0": b0.tolist()}, arms=arms)
+        self.theta.update(shared=shared, arms=arms)
 
-    def _both(self, context: Any, names: list[str]) -> tuple[Floats, Floats]:
+    def _features(self, context: Any, names: list[str]) -> Features:
+        found = features(context, names)
+        self._must_fit(found.x.shape[1])
+        return in_order(found, [(self.theta.get("shared") or {}).get("names")])
+
+    def _values(self, features: int) -> int:
+        products = features * len(next(iter(self.arm_features.values()), [1.0]))
+        own = features * (features + products + 4) + 12
+        return own * len(self.arms) + products * (products + 3)
+
+    def _both(self, found: Features, names: list[str]) -> tuple[Floats, Floats]:
         """The context of each arm, and its products with the arm's own features."""
-        x = features(context, names)
+        x = found.x
         unlisted = [0.0] * len(next(iter(self.arm_features.values()))) if self.arm_features else [1.0]
         own = np.array([self.arm_features.get(name, unlisted) for name in names], dtype=float)
         return x, (x[:, :, None] * own[:, None, :]).reshape(len(names), -1)
@@ -138,7 +160,7 @@ class HybridLinUCB(Policy):
         fresh = {"A": (self.lam * np.eye(d)).tolist(), "b": [0.0] * d, "B": [[0.0] * k] * d}
         arms = self.theta.get("arms", {})
         A, b, B = (np.array([arms.get(name, fresh)[part] for name in names], dtype=float) for part in ("A", "b", "B"))
-        if A.shape[1:] != (d, d) or B.shape[1:] != (d, k):
+        if A.shape[1:] != (d, d) or B.shape[1:] != (d, k) or np.shape(shared["b0"]) != (k,):
             raise ValueError(f"the context has {d} features and {k} products with the arm's, theta another number")
         return np.array(shared["A0"], dtype=float), np.array(shared["b0"], dtype=float), A, b, B
 
@@ -150,7 +172,7 @@ class HybridLinUCB(Policy):
         return share_best(self._indices(context))
 
     def _indices(self, context: Any) -> list[float]:
-        x, z = self._both(context, self.names)
+        x, z = self._both(self._features(context, self.names), self.names)
         A0, b0, A, b, B = self._state(self.names, x, z)
         inverse0, inverse = invert(A0[None])[0], invert(A)
         beta = inverse0 @ b0

@@ -4,16 +4,16 @@ import math
 from typing import Any
 
 from policies.base import Mean
-from policies.policy import Policy, finite
+from policies.policy import Policy
 
 
 class MeanPolicy(Policy):
     """A policy whose theta is a :class:`policies.base.Mean` per arm: ``{arm: {"n": ..., "m": ...}}``."""
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        mean = Mean(self.theta.get(str(arm)))
-        mean.update(finite(reward))
-        self.theta[str(arm)] = mean.get_dict()
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        mean = Mean(self.theta.get(name))
+        mean.update(reward)
+        self.theta[name] = mean.get_dict()
 
     def _means(self) -> tuple[list[int], list[float]]:
         """Count and mean of each arm; the mean of an arm nobody has tried is infinite, so that it is tried."""

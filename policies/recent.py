@@ -5,8 +5,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from policies.policy import Policy, share_best
-from policies.thompson import best_beta, beta_posterior, draw_beta
+from policies.policy import Policy
+from policies.posterior import PosteriorPolicy
+from policies.quadrature import BetaScores
+from policies.thompson import beta_posterior, beta_scores, draw_beta
+from policies.ties import share_best
 
 FORGOTTEN = 1e-9  # an arm with fewer (decayed) rewards than this counts as untried
 
@@ -17,6 +20,13 @@ class Recent(Policy):
     @abstractmethod
     def _recent(self) -> list[tuple[float, float]]:
         """Number and sum of the recent rewards of each arm."""
+
+    def _worth(self, reward: float) -> float:
+        """What a reward counts for."""
+        return reward
+
+    def _sum(self, rewards: list[float]) -> float:
+        return math.fsum(rewards)
 
 
 class RecentUCB(Recent):
@@ -32,7 +42,7 @@ class RecentUCB(Recent):
         )
 
 
-class RecentThompson(Recent):
+class RecentThompson(Recent, PosteriorPolicy):
     """Bernoulli Thompson sampling on recent rewards."""
 
     prior: Sequence[float]
@@ -40,8 +50,16 @@ class RecentThompson(Recent):
     def _posterior(self) -> tuple[list[float], list[float]]:
         return beta_posterior(self._recent(), self.prior)
 
-    def _probabilities(self, context: Any) -> list[float]:
-        return best_beta(*self._posterior())
+    def _worth(self, reward: float) -> float:
+        return min(1.0, max(0.0, reward))  # a success, a failure or a part of a success
+
+    def _sum(self, rewards: list[float]) -> float:
+        if rewards and (max(rewards) > 1.0 or min(rewards) < 0.0):  # older theta has them as they came
+            rewards = [self._worth(reward) for reward in rewards]
+        return math.fsum(rewards)
+
+    def _scores(self, context: Any) -> BetaScores:
+        return beta_scores(*self._posterior())
 
     def _draw(self, context: Any) -> int:
         return draw_beta(*self._posterior())

@@ -1,42 +1,55 @@
 """Ridge regression per arm: what the linear policies share.
 
 Theta of an arm is that of :class:`policies.lm.LM`: ``{"A": sum of x x', "b": sum of y x, "n": count}``, where A starts
-at ``lam`` times the identity.
+at ``lam`` times the identity, and ``"names"`` of the features if the contexts have them.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.policy import Arm, Policy, Theta, finite
+from policies.checks import Range
+from policies.features import Features, features, in_order
+from policies.policy import Policy
 
 Floats = NDArray[np.float64]
 
 FLAT = 1e-10  # directions with less than this share of the largest eigenvalue count as unseen
+PENALTY = Range(1e-12, 1e12)
 
 
-class RidgePolicy(Policy):
-    """A contextual policy with an independent ridge regression for each arm.
+class ArmRegressions(Policy):
+    """A contextual policy with an independent regression for each arm.
 
-    The context is a sequence of features, a mapping of names to features (taken in the order of the names), or a
-    mapping of each arm to its own sequence. Without a context there is one feature, 1. No intercept is added.
+    The context is a sequence of features, a mapping of names to features, or a mapping of each arm to its own sequence.
+    Without a context there is one feature, 1. No intercept is added. Features with names are matched by their names: a
+    missing or an unknown one is an error.
     """
 
     contextual: ClassVar[bool] = True
+    ranges: ClassVar = {**Policy.ranges, "lam": PENALTY}
+    lam: float
 
-    def __init__(self, theta: Theta | None, arms: Iterable[Arm], lam: float = 1.0, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.lam = lam
+    def _features(self, context: Any, arms: list[str]) -> Features:
+        found = features(context, arms)
+        self._must_fit(found.x.shape[1])
+        return in_order(found, [(self.theta.get(arm) or {}).get("names") for arm in arms])
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        """Learn from one reward; ``context`` is that of the decision."""
-        name = str(arm)
-        x = features(context, [name])[0]
+    def _values(self, features: int) -> int:
+        return (features * (features + 3) + 11) * len(self.arms)
+
+
+class RidgePolicy(ArmRegressions):
+    """A contextual policy with an independent ridge regression for each arm."""
+
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        found = self._features(context, [name])
+        x = found.x[0]
         A, b = self._state([name], len(x))
         n = int((self.theta.get(name) or {}).get("n", 0)) + 1
-        self.theta[name] = {"b": (b[0] + finite(reward) * x).tolist(), "A": (A[0] + np.outer(x, x)).tolist(), "n": n}
+        theta = {"b": (b[0] + reward * x).tolist(), "A": (A[0] + np.outer(x, x)).tolist(), "n": n}
+        self.theta[name] = theta if found.names is None else {**theta, "names": found.names}
 
     def _state(self, names: list[str], d: int) -> tuple[Floats, Floats]:
         """``A`` (arms, d, d) and ``b`` (arms, d)."""
@@ -49,39 +62,12 @@ class RidgePolicy(Policy):
             raise ValueError(f"the context has {d} features, theta another number") from None
         return A, b
 
-    def _scores(self, context: Any) -> tuple[Floats, Floats]:
+    def _predictions(self, context: Any) -> tuple[Floats, Floats]:
         """Prediction of each arm's reward, and its variance in units of the noise variance."""
-        x = features(context, self.names)
+        x = self._features(context, self.names).x
         A, b = self._state(self.names, x.shape[1])
-        inverse = invert(A)
-        spread = np.einsum("kij,kj->ki", inverse, x)
+        spread = np.einsum("kij,kj->ki", invert(A), x)
         return np.einsum("ki,ki->k", spread, b), np.maximum(np.einsum("ki,ki->k", spread, x), 0.0)
-
-
-def features(context: Any, names: list[str]) -> Floats:
-    """The features of each arm, arms in rows.
-
-    >>> features([1.0, 0.5], ["a", "b"]).tolist()
-    [[1.0, 0.5], [1.0, 0.5]]
-    >>> features({"age": 30, "adult": True}, ["a"]).tolist()
-    [[1.0, 30.0]]
-    >>> features({"a": [1, 2], "b": [3, 4]}, ["b", "a"]).tolist()
-    [[3.0, 4.0], [1.0, 2.0]]
-    """
-    if context is None:
-        return np.ones((len(names), 1))
-    if isinstance(context, Mapping):
-        by_name = {str(key): value for key, value in context.items()}
-        if by_name and all(np.ndim(value) == 1 for value in by_name.values()):
-            missing = [name for name in names if name not in by_name]
-            if missing:
-                raise ValueError(f"the context has no features for the arms {missing}")
-            return np.array([by_name[name] for name in names], dtype=float)
-        context = [by_name[key] for key in sorted(by_name)]
-    x = np.array(context, dtype=float)
-    if x.ndim != 1 or not np.isfinite(x).all():
-        raise ValueError(f"the context must be finite numbers, or such a list per arm; it is {context!r}")
-    return np.broadcast_to(x, (len(names), len(x)))
 
 
 def invert(matrices: Floats) -> Floats:
@@ -93,6 +79,8 @@ def invert(matrices: Floats) -> Floats:
     >>> invert(np.array([[[4.0, 0.0], [0.0, 2.0**-80]]])).tolist() == [[[0.25, 0.0], [0.0, 2.0**80]]]
     True
     """
+    if not np.isfinite(matrices).all():
+        raise ArithmeticError("a matrix is not finite")
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     outer = scale[:, :, None] * scale[:, None, :]
@@ -108,3 +96,21 @@ def invert(matrices: Floats) -> Floats:
         values = np.maximum(values, FLAT * np.maximum(values[:, -1:], 1.0))
         inverse[bad] = (vectors / values[:, None, :]) @ np.swapaxes(vectors, 1, 2)
     return np.asarray(inverse * outer)
+
+
+def solve(matrix: Floats, vector: Floats) -> Floats:
+    """The solution x of ``matrix x = vector``, more exact than through the inverse; a singular matrix as there.
+
+    >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([1.0, 1.0])).tolist()
+    [0.5, 0.25]
+    """
+    diagonal = np.diagonal(matrix)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    inverse = invert(matrix[None])[0]
+    inflation = np.diagonal(inverse) / scale**2
+    if ((inflation > 0.999) & (inflation < 1.0 / FLAT)).all():
+        try:
+            return np.asarray(scale * np.linalg.solve(matrix * np.outer(scale, scale), scale * vector))
+        except np.linalg.LinAlgError:
+            pass
+    return np.asarray(inverse @ vector)

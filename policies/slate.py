@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import permutations
-from typing import Any
+from typing import Any, ClassVar
 
+from policies.arms import arm_name
+from policies.checks import Range, finite
 from policies.means import MeanPolicy, fill_untried
-from policies.policy import Arm, Theta, choose
+from policies.policy import Arm, Policy, Theta, choose
 from policies.softmax import softmax
 
 LARGEST = 100_000
@@ -26,9 +28,9 @@ class Slate(MeanPolicy):
     arms
         The items.
     k
-        Positions. With fewer items than positions all are shown.
+        Positions, 1 or more. With fewer items than positions all are shown.
     tau
-        Temperature, in units of the reward.
+        Temperature, in units of the reward, above 0.
     floor
         Mixed into each position: the next item is uniform over those left with probability ``floor``.
 
@@ -48,12 +50,14 @@ class Slate(MeanPolicy):
     Plackett (1975). The analysis of permutations. Applied Statistics 24(2). Luce (1959). Individual choice behavior.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "k": Range(1, 1e6, whole=True), "tau": Range(0, above=True)}
+    k: int
+    tau: float
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], k: int = 2, tau: float = 0.1, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.k = k
-        self.tau = tau
+        super().__init__(theta, arms, floor, k=k, tau=tau)
 
     def probabilities(self, context: Any = None) -> dict[Any, float]:
         """``{slate: p}`` over all ordered slates; for large numbers of items use :meth:`propensity`."""
@@ -66,7 +70,7 @@ class Slate(MeanPolicy):
         """The probability of this slate in this order."""
         scores, left, product = self._scores(), list(range(len(self.arms))), 1.0
         for item in slate:
-            i = left.index(self.names.index(str(item)))
+            i = left.index(self.names.index(arm_name(item)))
             product *= self._position(scores, left)[i]
             del left[i]
         return product
@@ -87,18 +91,29 @@ class Slate(MeanPolicy):
 
     def update(self, arm: Any, reward: Any, context: Any = None, propensity: float | None = None) -> None:
         """Learn from one item's reward, or from a slate's: one reward for each position, or one for all of them."""
-        items = arm if isinstance(arm, list | tuple) else [arm]
+        single = not isinstance(arm, list | tuple) or arm_name(arm) in self.names
+        items = [arm] if single else list(arm)
         rewards = reward if isinstance(reward, list | tuple) else [reward] * len(items)
-        for item, each in zip(items, rewards, strict=True):
-            super().update(item, each)
+        if len(rewards) != len(items):
+            raise ValueError(f"{len(rewards)} rewards came for the {len(items)} positions of the slate {arm!r}")
+        before = self.theta
+        try:
+            for item, each in zip(items, rewards, strict=True):
+                super().update(item, finite(each))
+        except BaseException:
+            self.theta = before
+            raise
 
     def _scores(self) -> list[float]:
-        return [mean / self.tau for mean in fill_untried(self._means()[1])]
+        scores = fill_untried(self._means()[1])
+        if not math.isfinite(math.fsum(scores)):
+            self._explain(ArithmeticError("a mean is not finite"))
+        return scores
 
     def _position(self, scores: list[float], left: list[int]) -> list[float]:
         """Probabilities of the items that are left, for the next position."""
         share = self.floor / len(left)
-        return [(1.0 - self.floor) * p + share for p in softmax([scores[i] for i in left])]
+        return [(1.0 - self.floor) * p + share for p in softmax([scores[i] for i in left], self.tau)]
 
     def _probabilities(self, context: Any) -> list[float]:
-        return softmax(self._scores())
+        return softmax(self._scores(), self.tau)

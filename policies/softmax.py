@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
+from policies.checks import Range
 from policies.means import MeanPolicy, fill_untried
-from policies.policy import Arm, Theta
+from policies.policy import Arm, Policy, Theta
 
 
 class Softmax(MeanPolicy):
@@ -21,7 +23,7 @@ class Softmax(MeanPolicy):
     arms
         The arms. One without a reward counts as the best one seen.
     tau
-        The temperature.
+        The temperature, above 0.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -36,21 +38,23 @@ class Softmax(MeanPolicy):
     Sutton and Barto (1998). Reinforcement learning: an introduction, section 2.3. MIT Press.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "tau": Range(0, above=True)}
+    tau: float
+
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], tau: float = 1.0, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.tau = tau
+        super().__init__(theta, arms, floor, tau=tau)
 
     def _probabilities(self, context: object) -> list[float]:
-        return softmax([mean / self.tau for mean in fill_untried(self._means()[1])])
+        return softmax(fill_untried(self._means()[1]), self.tau)
 
 
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Probabilities proportional to ``exp(score)``, without overflow.
+def softmax(scores: Sequence[float], tau: float = 1.0) -> list[float]:
+    """Probabilities proportional to ``exp(score / tau)``, without overflow.
 
     >>> softmax([1e12, 1e12])
     [0.5, 0.5]
     """
     best = max(scores)
-    weights = [math.exp(score - best) if score < best else 1.0 for score in scores]
+    weights = [math.exp((score - best) / tau) for score in scores]
     total = math.fsum(weights)
     return [weight / total for weight in weights]

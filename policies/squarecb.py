@@ -1,10 +1,13 @@
 """SquareCB: turn any regression into a policy, by inverse-gap weighting."""
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from policies.checks import Range
 from policies.policy import Arm, Theta
 from policies.ridge import RidgePolicy
+from policies.ties import leads
 
 
 class SquareCB(RidgePolicy):
@@ -41,6 +44,10 @@ class SquareCB(RidgePolicy):
     Foster and Rakhlin (2020). Beyond UCB: optimal and efficient contextual bandits with regression oracles. ICML.
     """
 
+    ranges: ClassVar = {**RidgePolicy.ranges, "gamma": Range(0), "power": Range(0, 4)}
+    gamma: float
+    power: float
+
     def __init__(
         self,
         theta: Theta | None,
@@ -50,13 +57,11 @@ class SquareCB(RidgePolicy):
         lam: float = 1.0,
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, lam, floor)
-        self.gamma = gamma
-        self.power = power
+        super().__init__(theta, arms, floor, gamma=gamma, power=power, lam=lam)
 
     def _probabilities(self, context: Any) -> list[float]:
         t = sum(int((self.theta.get(name) or {}).get("n", 0)) for name in self.names)
-        return inverse_gap(self._scores(context)[0].tolist(), self.gamma * float(t) ** self.power)
+        return inverse_gap(self._predictions(context)[0].tolist(), self.gamma * float(t) ** self.power)
 
 
 def inverse_gap(values: Sequence[float], g: float) -> list[float]:
@@ -65,7 +70,7 @@ def inverse_gap(values: Sequence[float], g: float) -> list[float]:
     >>> [round(p, 8) for p in inverse_gap([0.2, 0.5, 0.45], 100)]
     [0.03030303, 0.84469697, 0.125]
     """
-    best, k = max(values), len(values)
-    p = [1.0 / (k + g * (best - value)) if value < best else 0.0 for value in values]
-    share = (1.0 - sum(p)) / sum(value == best for value in values)
-    return [share if value == best else each for value, each in zip(values, p, strict=True)]
+    best, k, ties = max(values), len(values), leads(values)
+    p = [0.0 if tie else 1.0 / (k + g * (best - value)) for value, tie in zip(values, ties, strict=True)]
+    share = (1.0 - math.fsum(p)) / sum(ties)
+    return [share if tie else each for tie, each in zip(ties, p, strict=True)]

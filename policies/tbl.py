@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.lm import Floats, matrix, vector
+from policies.checks import Range, finite
+from policies.lm import Floats, grown, matrix, vector
 from policies.ridge import invert
 
 
@@ -19,8 +20,8 @@ class ThompsonBayesianLinear:
     Parameters
     ----------
     default
-        ``{"J": ..., "P": ..., "err": ...}``: precision times mean, precision, and variance of the noise; or ``{}`` for
-        a standard normal prior with noise variance 1.
+        ``{"J": ..., "P": ..., "err": ...}``: precision times mean, precision, and variance of the noise (above
+        0); or ``{}`` for a standard normal prior with noise variance 1.
 
     Examples
     --------
@@ -42,16 +43,15 @@ class ThompsonBayesianLinear:
         theta = default or {}
         self.J = vector(theta.get("J", [0.0, 0.0]))
         self.P = matrix(theta.get("P", np.eye(len(self.J))))
-        self.err = float(theta.get("err", 1.0))
+        self.err: float = Range(0, above=True).check("err", theta.get("err", 1.0))
         self._fresh = not theta
 
     def update(self, y: float, x: Sequence[float], discount: float = 1) -> None:
         """Take in one observation; ``discount`` is its weight. A fresh model takes its size from the first x."""
-        row = vector(x)
-        if self._fresh:
-            self.J, self.P, self._fresh = np.zeros(len(row)), np.eye(len(row)), False
-        self.J = self.J + discount * float(y) * row / self.err
-        self.P = self.P + discount * np.outer(row, row) / self.err
+        row, weight = vector(x), finite(discount, "discount") / self.err
+        J, P = (np.zeros(len(row)), np.eye(len(row))) if self._fresh else (self.J, self.P)
+        self.J, self.P = grown(J, P, row, weight * finite(y, "y"), weight)
+        self._fresh = False
 
     def sample(self) -> Floats:
         """Coefficients drawn from the posterior."""

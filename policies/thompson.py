@@ -1,20 +1,24 @@
 """Thompson sampling for rewards of zero and one, and for the precision of an experiment."""
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from policies.base import List, Proportion, Variance
-from policies.policy import Arm, Policy, Theta, finite, share_best
-from policies.quadrature import BetaScores, Floats, GainScores
+from policies.checks import PairRange, Range
+from policies.policy import Arm, Policy, Theta
+from policies.posterior import PosteriorPolicy
+from policies.quadrature import BetaScores, GainScores
+from policies.ties import pick_best
 
 FEW = 12  # up to here numpy's call for arrays costs more than a call per arm
-SMALLEST_PRIOR = 0.05  # below it so much of the posterior is at 0 and 1 that doubles cannot tell the draws apart
+PRIOR = PairRange(0.05, 1e9)  # below it a quantile of the log-odds is more than a double can hold as a rate
 
 
-class BernoulliThompson(Policy):
+class BernoulliThompson(PosteriorPolicy):
     """Thompson sampling for rewards of zero and one.
 
     The posterior of an arm's success rate after s successes and f failures is Beta(prior[0] + s, prior[1] + f). One
@@ -48,29 +52,27 @@ class BernoulliThompson(Policy):
     samples. Biometrika 25(3/4). Chapelle and Li (2011). An empirical evaluation of Thompson sampling. NIPS 24.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "prior": PRIOR}
+    prior: Sequence[float]
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], prior: Sequence[float] = (1.0, 1.0), floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.prior = prior
+        super().__init__(theta, arms, floor, prior=prior)
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        proportion = Proportion(self.theta.get(str(arm)))
-        proportion.update(min(1.0, max(0.0, finite(reward))))
-        self.theta[str(arm)] = proportion.get_dict()
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        proportion = Proportion(self.theta.get(name))
+        proportion.update(reward)
+        self.theta[name] = proportion.get_dict()
 
     def _posterior(self) -> tuple[list[float], list[float]]:
         return beta_posterior([counts(self.theta.get(name)) for name in self.names], self.prior)
 
-    def _probabilities(self, context: Any) -> list[float]:
-        return best_beta(*self._posterior())
+    def _scores(self, context: Any) -> BetaScores:
+        return beta_scores(*self._posterior())
 
     def _draw(self, context: Any) -> int:
         return draw_beta(*self._posterior())
-
-    def _samples(self, n: int) -> Floats:
-        """n draws of the arms' rates, a draw in each row."""
-        return np.random.beta(*self._posterior(), size=(n, len(self.arms)))
 
 
 class BBThompsonList(List[Proportion]):
@@ -125,9 +127,13 @@ class ThompsonVarList(List[Variance]):
     """Assign the next subject where it is expected to make the comparison most precise.
 
     The variance of an estimated difference is the sum of ``v / n`` over the groups. One more subject lowers a group's
-    term by ``v / (n (n + 1))``; v isn't known, so it is drawn from its posterior, the scaled inverse chi-square, and
+    term by ``v / (n (n + 1))``; v isn't known, so it is drawn from its posterior, a scaled inverse chi-square, and
     the group with the largest gain gets the subject. Noisy groups so end up with more subjects. Groups with fewer
     than two come first.
+
+    The prior of v is a scaled inverse chi-square with ``nu0`` degrees of freedom around the variance within all groups
+    together. Without it a group whose first two values are equal would seem to have no variance, and would never get
+    another subject.
 
     Parameters
     ----------
@@ -135,6 +141,10 @@ class ThompsonVarList(List[Variance]):
         ``{name: {"n", "x_bar", "s", "v"}}``, as ``self.get_theta(key=...)`` answers.
     names
         The groups.
+    nu0
+        How many observations of the variance the prior is worth, 1 or more.
+    floor
+        Each group gets the subject with probability ``floor / K`` at least.
 
     Examples
     --------
@@ -145,45 +155,42 @@ class ThompsonVarList(List[Variance]):
     >>> sum(groups.experimentThompson() == "noisy" for _ in range(100))
     100
     >>> round(groups.propensity("calm"), 9)
-    2.927e-06
+    1.0411e-05
 
     References
     ----------
     Kaptein (2015). The use of Thompson sampling to increase estimation precision. Behavior Research Methods 47(2).
     """
 
-    def __init__(self, thetas: Mapping[Any, Theta], names: Iterable[Any]) -> None:
+    def __init__(self, thetas: Mapping[Any, Theta], names: Iterable[Any], nu0: float = 1.0, floor: float = 0.0) -> None:
         super().__init__(thetas, Variance, names)
+        self.nu0 = Range(1, 1e9).check("nu0", nu0)
+        self.floor = Range(0, 1).check("floor", floor)
 
     def experimentThompson(self) -> Any:
         """Draw a group."""
+        if self.floor and random.random() < self.floor:
+            return random.choice(self.names)
         fresh = self._fresh()
-        if fresh:
-            return random.choice(fresh)
-        c, df = self._gains()
-        gains = [each / max(np.random.chisquare(d), 1e-300) for each, d in zip(c, df, strict=True)]
-        p = share_best(gains)
-        return random.choice([name for name, share in zip(self.names, p, strict=True) if share])
+        return random.choice(fresh) if fresh else self.names[self._gains().draw()]
 
     def propensity(self, name: Any) -> float:
         """The probability that :meth:`experimentThompson` draws ``name``; exact, by quadrature."""
         fresh = self._fresh()
-        if fresh:
-            return (name in fresh) / len(fresh)
-        c, df = (np.array(each) for each in self._gains())
-        varied = c > 0.0  # a group whose values were all alike has nothing to gain
-        if not varied.any():
-            return 1.0 / len(c)
-        i = self.names.index(name)
-        return GainScores(c[varied], df[varied]).best()[int(varied[:i].sum())] if varied[i] else 0.0
+        p = (name in fresh) / len(fresh) if fresh else self._gains().best()[self.names.index(name)]
+        return float((1.0 - self.floor) * p + self.floor / len(self.names))
 
     def _fresh(self) -> list[Any]:
         return [name for name, group in self.base_list.items() if group.get_count() < 2]
 
-    def _gains(self) -> tuple[list[float], list[float]]:
-        """Each group's gain is the first number over a chi-square with the second as its degrees of freedom."""
-        groups = [(group.get_count(), float(group.value["s"])) for group in self.base_list.values()]
-        return [s / (n * (n + 1)) for n, s in groups], [n - 1.0 for n, _ in groups]
+    def _gains(self) -> GainScores:
+        """The gain of a group is ``(nu0 v0 + s) / (n (n + 1))`` over a chi-square with ``nu0 + n - 1``."""
+        n = np.array([group.get_count() for group in self.base_list.values()], dtype=float)
+        s = np.array([float(group.value["s"]) for group in self.base_list.values()])
+        if not np.isfinite(s).all():
+            raise ValueError(f"theta of a group holds a sum of squares that is not finite: {s.tolist()}")
+        pooled = s.sum() / (n - 1.0).sum() or 1.0  # where nothing varies any unit will do
+        return GainScores((self.nu0 * pooled + s) / (n * (n + 1.0)), self.nu0 + n - 1.0)
 
 
 def counts(proportion: Theta | None) -> tuple[float, float]:
@@ -196,8 +203,6 @@ def counts(proportion: Theta | None) -> tuple[float, float]:
 
 def beta_posterior(arms: Iterable[tuple[float, float]], prior: Sequence[float]) -> tuple[list[float], list[float]]:
     """Both parameters of each arm's posterior, from its observations and successes."""
-    if min(prior) < SMALLEST_PRIOR:
-        raise ValueError(f"prior is {prior!r}; both numbers must be at least {SMALLEST_PRIOR}")
     a, b = [], []
     for n, total in arms:
         successes = min(max(total, 0.0), n)
@@ -206,12 +211,19 @@ def beta_posterior(arms: Iterable[tuple[float, float]], prior: Sequence[float]) 
     return a, b
 
 
+def beta_scores(a: list[float], b: list[float]) -> BetaScores:
+    """The log-odds of rates that are Beta(a, b)."""
+    return BetaScores(np.array(a), np.array(b))
+
+
 def draw_beta(a: list[float], b: list[float]) -> int:
-    """Draw one rate per arm; the index of the highest."""
-    if len(a) > FEW:
-        return int(np.argmax(np.random.beta(a, b)))
-    rates = [np.random.beta(*shape) for shape in zip(a, b, strict=True)]
-    return rates.index(max(rates))
+    """Draw one rate per arm; the index of the highest. Rates are compared by their log-odds, which don't round to 1."""
+    if not math.isfinite(sum(a) + sum(b)):
+        raise ArithmeticError("the posterior is not finite")
+    if len(a) > FEW or min(a) < 1.0 or min(b) < 1.0:
+        return beta_scores(a, b).draw()
+    gamma, log = np.random.standard_gamma, math.log
+    return pick_best([log(gamma(p) or 1e-300) - log(gamma(q) or 1e-300) for p, q in zip(a, b, strict=True)])
 
 
 def best_beta(a: list[float], b: list[float]) -> list[float]:
@@ -220,4 +232,4 @@ def best_beta(a: list[float], b: list[float]) -> list[float]:
     >>> [round(p, 8) for p in best_beta([4.0, 6.0, 9.0], [8.0, 6.0, 3.0])]
     [0.01004403, 0.08897818, 0.90097779]
     """
-    return BetaScores(np.array(a), np.array(b)).best()
+    return beta_scores(a, b).best()

@@ -1,21 +1,42 @@
 """Top-two Thompson sampling: find the best arm, rather than earn while looking."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
+from policies.checks import Range
 from policies.gaussian import GaussianThompson
 from policies.policy import Arm, Theta, choose
+from policies.posterior import PosteriorPolicy
 from policies.quadrature import Floats
+from policies.rare import log_best
 from policies.thompson import BernoulliThompson
+from policies.ties import pick_best
 
 REDRAWS = 32  # a challenger that takes longer to appear is drawn from the exact probabilities instead
+BETA = Range(0, 1)
 
 
-class TopTwoThompson(BernoulliThompson):
+class TopTwo(PosteriorPolicy):
+    """The top-two rule on any posterior of the arms' scores."""
+
+    beta: float
+
+    def _probabilities(self, context: Any) -> list[float]:
+        return top_two(log_best(self._scores(context)), self.beta)
+
+    def _draw(self, context: Any) -> int:
+        leader = super()._draw(context)
+        if len(self.arms) == 1 or np.random.random() < self.beta:
+            return leader
+        scores = self._scores(context)
+        winners = (pick_best(row) for row in scores.sample(REDRAWS).tolist())
+        challenger = next((i for i in winners if i != leader), None)
+        return choose(challengers(log_best(scores), leader)) if challenger is None else challenger
+
+
+class TopTwoThompson(TopTwo, BernoulliThompson):
     """Top-two Thompson sampling for rewards of zero and one.
 
     Thompson sampling soon plays the best arm nearly always, and then learns little about its closest rival, which is
@@ -48,6 +69,8 @@ class TopTwoThompson(BernoulliThompson):
     Russo (2020). Simple Bayesian algorithms for best-arm identification. Operations Research 68(6).
     """
 
+    ranges: ClassVar = {**BernoulliThompson.ranges, "beta": BETA}
+
     def __init__(
         self,
         theta: Theta | None,
@@ -57,17 +80,10 @@ class TopTwoThompson(BernoulliThompson):
         floor: float = 0.0,
     ) -> None:
         super().__init__(theta, arms, prior, floor)
-        self.beta = beta
-
-    def _probabilities(self, context: Any) -> list[float]:
-        return top_two(super()._probabilities(context), self.beta)
-
-    def _draw(self, context: Any) -> int:
-        leader = super()._draw(context)
-        return draw_two(leader, self._samples, partial(super()._probabilities, context), self.beta)
+        self.beta = BETA.check("beta", beta)
 
 
-class TopTwoGaussian(GaussianThompson):
+class TopTwoGaussian(TopTwo, GaussianThompson):
     """Top-two Thompson sampling for rewards on a continuous scale.
 
     As :class:`TopTwoThompson`, on the posterior of :class:`policies.gaussian.GaussianThompson`.
@@ -97,6 +113,8 @@ class TopTwoGaussian(GaussianThompson):
     Russo (2020). Simple Bayesian algorithms for best-arm identification. Operations Research 68(6).
     """
 
+    ranges: ClassVar = {**GaussianThompson.ranges, "beta": BETA}
+
     def __init__(
         self,
         theta: Theta | None,
@@ -109,57 +127,38 @@ class TopTwoGaussian(GaussianThompson):
         floor: float = 0.0,
     ) -> None:
         super().__init__(theta, arms, m0, k0, a0, b0, floor)
-        self.beta = beta
-
-    def _probabilities(self, context: Any) -> list[float]:
-        return top_two(super()._probabilities(context), self.beta)
-
-    def _draw(self, context: Any) -> int:
-        leader = super()._draw(context)
-        return draw_two(leader, self._samples, partial(super()._probabilities, context), self.beta)
+        self.beta = BETA.check("beta", beta)
 
 
-def draw_two(leader: int, samples: Callable[[int], Floats], best: Callable[[], list[float]], beta: float) -> int:
-    """The leader, or with probability ``1 - beta`` the first other arm that wins when the draw is repeated.
-
-    ``samples(n)`` draws from the posterior n times; ``best()`` gives the probabilities of being best.
-    """
-    if np.random.random() < beta:
-        return leader
-    draws = samples(REDRAWS)
-    if draws.shape[1] == 1:
-        return leader
-    winners: list[int] = np.argmax(draws, axis=1).tolist()
-    others = [i for i in winners if i != leader]
-    return others[0] if others else choose(challengers(best(), leader))
-
-
-def challengers(best: list[float], leader: int) -> list[float]:
+def challengers(log_p: Floats, leader: int) -> list[float]:
     """The probabilities of the challenger when ``leader`` was drawn first: P(best) given that it isn't the leader."""
-    others = [0.0 if i == leader else p for i, p in enumerate(best)]
-    total = math.fsum(others)
-    if total <= 0.0:
-        return [0.0 if i == leader else 1.0 / (len(best) - 1) for i in range(len(best))]
-    return [p / total for p in others]
+    others = np.where(np.arange(len(log_p)) == leader, -np.inf, log_p)
+    p = np.exp(others - others.max())
+    shares: list[float] = (p / p.sum()).tolist()
+    return shares
 
 
-def top_two(best: list[float], beta: float) -> list[float]:
-    """Probabilities of the top-two rule from the probabilities of being best.
+def top_two(log_p: Floats, beta: float) -> list[float]:
+    """Probabilities of the top-two rule from the logarithms of the probabilities of being best.
 
-    An arm is played as the leader, or as the challenger of any other leader: with ``1 - P`` for each leader summed
-    from the others' probabilities, a leader that is nearly certain does no harm.
+    An arm is played as the leader, or as the challenger of any other leader. All is kept in logarithms: the challengers
+    of a leader that is certain share by odds that may be as small as 1e-300.
 
-    >>> [round(p, 6) for p in top_two([0.7, 0.2, 0.1], 0.5)]
+    >>> [round(p, 6) for p in top_two(np.log([0.7, 0.2, 0.1]), 0.5)]
     [0.476389, 0.344444, 0.179167]
     """
-    if len(best) == 1:
+    if len(log_p) == 1:
         return [1.0]
-    # 1 - p, from the partial sums on both sides of the arm: no cancellation when p is nearly one.
-    left = np.concatenate([[0.0], np.cumsum(best)[:-1]])
-    right = np.concatenate([np.cumsum(best[::-1])[::-1][1:], [0.0]])
-    rest = left + right
-    certain = rest <= 0.0
-    odds = np.divide(best, rest, out=np.zeros(len(best)), where=~certain)
-    p = np.array(best) * (beta + (1.0 - beta) * (odds.sum() - odds))
-    p[~certain] += (1.0 - beta) * certain.any() / (len(best) - 1)
-    return [float(share) for share in p / p.sum()]
+    rest = _without_each(log_p)  # log (1 - p)
+    challenge = log_p + _without_each(log_p - rest)
+    p = beta * np.exp(log_p) + (1.0 - beta) * np.exp(challenge)
+    shares: list[float] = (p / p.sum()).tolist()
+    return shares
+
+
+def _without_each(logs: Floats) -> Floats:
+    """The logarithm of the sum of all others, for each: from the sums on both sides, so that nothing cancels."""
+    none = np.array([-np.inf])
+    left = np.concatenate([none, np.logaddexp.accumulate(logs)[:-1]])
+    right = np.concatenate([np.logaddexp.accumulate(logs[::-1])[::-1][1:], none])
+    return np.asarray(np.logaddexp(left, right))

@@ -3,11 +3,13 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from policies.base import Variance
+from policies.checks import Range
 from policies.means import MeanPolicy
-from policies.policy import Arm, Policy, Theta, finite, share_best
+from policies.policy import Arm, Policy, Theta
+from policies.ties import share_best
 
 
 class IndexPolicy(Policy):
@@ -63,9 +65,11 @@ class UCB1(IndexPolicy, MeanPolicy):
     Auer, Cesa-Bianchi and Fischer (2002). Finite-time analysis of the multiarmed bandit problem. Machine Learning 47.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "alpha": Range(0)}
+    alpha: float
+
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], alpha: float = 1.0, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.alpha = alpha
+        super().__init__(theta, arms, floor, alpha=alpha)
 
     def _index(self, theta: Theta, n: int, log_t: float) -> float:
         return float(theta["m"]) + self.alpha * math.sqrt(2.0 * log_t / n)
@@ -102,14 +106,16 @@ class UCBTuned(IndexPolicy):
     Auer, Cesa-Bianchi and Fischer (2002). Finite-time analysis of the multiarmed bandit problem. Machine Learning 47.
     """
 
-    def __init__(self, theta: Theta | None, arms: Iterable[Arm], alpha: float = 1.0, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.alpha = alpha
+    ranges: ClassVar = {**Policy.ranges, "alpha": Range(0)}
+    alpha: float
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        variance = Variance(self.theta.get(str(arm)))
-        variance.update(finite(reward))
-        self.theta[str(arm)] = variance.get_dict()
+    def __init__(self, theta: Theta | None, arms: Iterable[Arm], alpha: float = 1.0, floor: float = 0.0) -> None:
+        super().__init__(theta, arms, floor, alpha=alpha)
+
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        variance = Variance(self.theta.get(name))
+        variance.update(reward)
+        self.theta[name] = variance.get_dict()
 
     def _index(self, theta: Theta, n: int, log_t: float) -> float:
         variance = float(theta["s"]) / n + math.sqrt(2.0 * log_t / n)
@@ -131,7 +137,7 @@ class KLUCB(IndexPolicy, MeanPolicy):
     arms
         The arms. Those without a reward come first, ties share.
     tolerance
-        How exactly the index is solved for.
+        How exactly the index is solved for, above 0.
     floor
         See :class:`policies.policy.Policy`.
 
@@ -148,9 +154,11 @@ class KLUCB(IndexPolicy, MeanPolicy):
     Garivier and Cappé (2011). The KL-UCB algorithm for bounded stochastic bandits and beyond. COLT.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "tolerance": Range(0, 1, above=True)}
+    tolerance: float
+
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], tolerance: float = 1e-6, floor: float = 0.0) -> None:
-        super().__init__(theta, arms, floor)
-        self.tolerance = tolerance
+        super().__init__(theta, arms, floor, tolerance=tolerance)
 
     def _index(self, theta: Theta, n: int, log_t: float) -> float:
         return kl_upper(min(1.0, max(0.0, float(theta["m"]))), log_t / n, self.tolerance)

@@ -1,12 +1,15 @@
 """Policies that know only the latest rewards: sliding-window UCB and sliding-window Thompson sampling."""
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from policies.policy import Arm, Theta, finite
+from policies.checks import Range
+from policies.policy import Arm, Policy, Theta
 from policies.recent import Recent, RecentThompson, RecentUCB
+from policies.thompson import PRIOR
+
+WINDOW = Range(1, 90_000, whole=True)  # two values for each reward must fit into theta
 
 
 class Windowed(Recent):
@@ -18,11 +21,11 @@ class Windowed(Recent):
 
     window: int
 
-    def update(self, arm: Any, reward: float, context: Any = None, propensity: float | None = None) -> None:
-        value, t, name = finite(reward), int(self.theta.get("t", 0)) + 1, str(arm)
+    def _learn(self, name: str, reward: float, context: Any, propensity: float | None) -> None:
+        t = int(self.theta.get("t", 0)) + 1
         kept = {each: self._kept(rows, t - self.window) for each, rows in self.theta.get("arms", {}).items()}
         rows = kept.get(name, {"t": [], "r": []})
-        kept[name] = {"t": [*rows["t"], t], "r": [*rows["r"], value]}
+        kept[name] = {"t": [*rows["t"], t], "r": [*rows["r"], self._worth(reward)]}
         self.theta.update(t=t, arms={each: rows for each, rows in kept.items() if rows["t"]})
 
     def _recent(self) -> list[tuple[float, float]]:
@@ -30,8 +33,11 @@ class Windowed(Recent):
         arms, recent = self.theta.get("arms", {}), []
         for name in self.names:
             rewards = self._kept(arms[name], start)["r"] if name in arms else []
-            recent.append((float(len(rewards)), math.fsum(rewards)))
+            recent.append((float(len(rewards)), self._sum(rewards)))
         return recent
+
+    def _values(self, features: int) -> int:
+        return 2 * self.window + 8 * len(self.arms) + 4
 
     @staticmethod
     def _kept(rows: Theta, start: int) -> Theta:
@@ -54,7 +60,7 @@ class SlidingWindowUCB(Windowed, RecentUCB):
     arms
         The arms. Those without a reward in the window come first, ties share.
     window
-        How many rewards to remember; it is also the size of theta.
+        How many rewards to remember, up to 90,000; it is also the size of theta.
     alpha
         Factor on the bonus, see :class:`policies.ucb.UCB1`.
     floor
@@ -75,12 +81,12 @@ class SlidingWindowUCB(Windowed, RecentUCB):
     Garivier and Moulines (2011). On upper-confidence bound policies for switching bandit problems. ALT.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "window": WINDOW, "alpha": Range(0)}
+
     def __init__(
         self, theta: Theta | None, arms: Iterable[Arm], window: int = 1000, alpha: float = 1.0, floor: float = 0.0
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.window = window
-        self.alpha = alpha
+        super().__init__(theta, arms, floor, window=window, alpha=alpha)
 
 
 class SlidingWindowThompson(Windowed, RecentThompson):
@@ -96,7 +102,7 @@ class SlidingWindowThompson(Windowed, RecentThompson):
     arms
         The arms.
     window
-        How many rewards to remember; it is also the size of theta.
+        How many rewards to remember, up to 90,000; it is also the size of theta.
     prior
         Successes and failures added to each arm.
     floor
@@ -115,6 +121,8 @@ class SlidingWindowThompson(Windowed, RecentThompson):
     Trovò, Paladino, Restelli and Gatti (2020). Sliding-window Thompson sampling for non-stationary settings. JAIR 68.
     """
 
+    ranges: ClassVar = {**Policy.ranges, "window": WINDOW, "prior": PRIOR}
+
     def __init__(
         self,
         theta: Theta | None,
@@ -123,6 +131,4 @@ class SlidingWindowThompson(Windowed, RecentThompson):
         prior: Sequence[float] = (1.0, 1.0),
         floor: float = 0.0,
     ) -> None:
-        super().__init__(theta, arms, floor)
-        self.window = window
-        self.prior = prior
+        super().__init__(theta, arms, floor, window=window, prior=prior)

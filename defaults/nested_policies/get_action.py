@@ -14,7 +14,8 @@ else:
         nested = thompson.BernoulliThompson(theta, arms, floor=0.05)
     self.action["arm"], self.action["propensity"] = nested.pull()
 
-# The action is the pair of policy and arm, and the propensity is the pair's.
+# The action is the pair of policy and arm, and the propensity is the pair's. To evaluate a policy on the arms alone
+# from the log, sum the probabilities of both pairs with that arm first: for an arm by itself this number is too small.
 self.action["policy"] = policy
 if "propensity" in self.action:
     self.action["propensity"] /= len(experiments) or 2

@@ -7,5 +7,6 @@ if not assigned:
     assigned = {"condition": random.choice(conditions)}
     self.set_theta(assigned, key="participant", value=participant)
 self.action["condition"] = assigned["condition"]
-# The chance of the assignment: later visits repeat it.
+# The chance of the assignment. Later visits repeat it for certain, so only a participant's first decision may be
+# weighted by one over this.
 self.action["propensity"] = 1 / len(conditions)

@@ -1,35 +1,20 @@
 """What every policy promises. Policies are found by introspection: a new one is tested because it exists."""
 
-import importlib
 import inspect
 import json
 import math
-import pkgutil
 import random
 
 import numpy as np
 import pytest
-import scipy.special as sc
 
 import policies
 from policies.bts import BootstrappedThompson
 from policies.discount import DiscountedThompson, DiscountedUCB
 from policies.exp3 import EXP3, EXP3S
-from policies.policy import Policy
 from policies.slate import Slate
+from tests.policies.kinds import KINDS, assert_probabilities, chi_square, every_policy
 
-MODULES = [importlib.import_module(f"policies.{info.name}") for info in pkgutil.iter_modules(policies.__path__)]
-KINDS = sorted(
-    {
-        kind
-        for module in MODULES
-        for _, kind in inspect.getmembers(module, inspect.isclass)
-        if issubclass(kind, Policy) and not inspect.isabstract(kind)
-    },
-    key=lambda kind: kind.__name__,
-)
-
-every_policy = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 # The same rewards in turn leave these with different arms: what came first is more forgotten, or resampled apart.
 UNEVEN = (DiscountedThompson, DiscountedUCB, EXP3S, BootstrappedThompson)
 REWARDS = {
@@ -40,27 +25,6 @@ REWARDS = {
     "negative": lambda: -1e12 * np.random.random(),
     "wild": lambda: 10.0 ** np.random.randint(-12, 13) * np.random.choice([-1, 1]),
 }
-
-
-def assert_probabilities(p, floor=0.0):
-    assert all(math.isfinite(value) and value >= floor / len(p) * (1 - 1e-12) for value in p.values())
-    assert math.fsum(p.values()) == pytest.approx(1.0, abs=1e-9)
-
-
-def chi_square(draws, p):
-    """The p-value of the draws under p; arms hardly ever drawn are taken together."""
-    n = len(draws)
-    counts = dict.fromkeys(p, 0)
-    for arm in draws:
-        counts[arm] += 1
-    pairs = [(counts[arm], n * share) for arm, share in p.items() if n * share >= 5]
-    rare = (n - sum(count for count, _ in pairs), n - sum(expected for _, expected in pairs))
-    if rare[1] >= 1:
-        pairs.append(rare)
-    else:
-        assert rare[0] <= 8
-    statistic = sum((count - expected) ** 2 / expected for count, expected in pairs)
-    return sc.chdtrc(max(len(pairs) - 1, 1), statistic)
 
 
 def test_every_policy_of_the_table_is_found():
@@ -194,7 +158,7 @@ def test_one_arm(kind, world_of):
 @every_policy
 def test_a_thousand_arms(kind, world_of):
     world = world_of(kind)
-    policy = kind({}, range(1000))
+    policy = kind({}, range(1000), **({"m": 50} if kind is BootstrappedThompson else {}))
     np.random.seed(13)
     for step in range(30):
         context = world.context()

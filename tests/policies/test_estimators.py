@@ -10,9 +10,10 @@ import scipy.special as sc
 
 from policies.base import Correlation, Count, Covariance, List, Mean, Proportion, Variance
 from policies.bts import BTS
+from policies.features import features
 from policies.lif import LiF
 from policies.lm import LM
-from policies.ridge import features, invert
+from policies.ridge import invert
 from policies.tbl import ThompsonBayesianLinear
 from policies.thompson import BBThompsonList, ThompsonVarList
 
@@ -132,8 +133,9 @@ def test_groups_that_never_vary_are_shared():
 def test_the_propensity_of_a_group_of_two_is_an_f_distribution(n0, s0, n1, s1):
     thetas = {"a": {"n": n0, "x_bar": 0.0, "s": s0, "v": 1.0}, "b": {"n": n1, "x_bar": 0.0, "s": s1, "v": 1.0}}
     groups = ThompsonVarList(thetas, ["a", "b"])
-    ratio = s0 / (n0 * (n0 + 1)) / (s1 / (n1 * (n1 + 1)))
-    assert groups.propensity("a") == pytest.approx(sc.fdtr(n0 - 1, n1 - 1, ratio * (n1 - 1) / (n0 - 1)), abs=1e-9)
+    pooled = (s0 + s1) / (n0 + n1 - 2)  # what the prior adds to each sum of squares, as one observation
+    ratio = (s0 + pooled) / (n0 * (n0 + 1)) / ((s1 + pooled) / (n1 * (n1 + 1)))
+    assert groups.propensity("a") == pytest.approx(sc.fdtr(n0, n1, ratio * n1 / n0), abs=1e-9)
     assert groups.propensity("a") + groups.propensity("b") == pytest.approx(1.0, abs=1e-9)
 
 
@@ -144,8 +146,7 @@ def test_groups_are_drawn_as_often_as_their_propensities_say():
     groups = ThompsonVarList(thetas | {"flat": {"n": 3, "x_bar": 1.0, "s": 0.0, "v": 0.0}}, [*thetas, "flat"])
     np.random.seed(5)
     draws = [groups.experimentThompson() for _ in range(20_000)]
-    assert groups.propensity("flat") == 0.0
-    for name in thetas:
+    for name in [*thetas, "flat"]:
         p = groups.propensity(name)
         assert draws.count(name) / 20_000 == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 20_000))
 

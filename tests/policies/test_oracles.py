@@ -16,10 +16,11 @@ from policies.greedy import EpsilonFirst, EpsilonGreedy
 from policies.linear import LinearThompson
 from policies.linucb import HybridLinUCB, LinUCB
 from policies.logistic import LogisticThompson
-from policies.quadrature import BetaScores, NormalScores, StudentScores
+from policies.quadrature import BetaScores, NormalScores
 from policies.slate import Slate
 from policies.softmax import Softmax
 from policies.squarecb import SquareCB, inverse_gap
+from policies.student import StudentScores
 from policies.thompson import BBThompsonList, BernoulliThompson
 from policies.toptwo import TopTwoThompson, challengers, top_two
 from policies.ucb import KLUCB, UCB1, UCBTuned
@@ -179,10 +180,10 @@ def test_top_two_from_the_probabilities_of_being_best():
     by_hand = [
         beta * p + (1 - beta) * sum(q * p / (1 - q) for j, q in enumerate(best) if j != i) for i, p in enumerate(best)
     ]
-    assert top_two(best, beta) == pytest.approx(by_hand)
-    assert top_two([1.0, 0.0, 0.0], 0.6) == pytest.approx([0.6, 0.2, 0.2])
-    assert top_two([1 - 3e-15, 2e-15, 1e-15], 0.5) == pytest.approx([0.5, 1 / 3, 1 / 6], rel=0.01)
-    assert challengers([1.0, 0.0, 0.0], 0) == [0.0, 0.5, 0.5]
+    assert top_two(np.log(best), beta) == pytest.approx(by_hand)
+    assert top_two(np.array([0.0, -900.0, -900.0]), 0.6) == pytest.approx([0.6, 0.2, 0.2])
+    assert top_two(np.log([1 - 3e-15, 2e-15, 1e-15]), 0.5) == pytest.approx([0.5, 1 / 3, 1 / 6], rel=0.01)
+    assert challengers(np.array([0.0, -900.0, -900.0]), 0) == [0.0, 0.5, 0.5]
 
 
 def test_top_two_plays_the_leader_with_probability_beta():
@@ -217,7 +218,7 @@ def test_linucb_is_ridge_regression_plus_standard_errors():
         inverse = np.linalg.inv(2.0 * np.eye(3) + X.T @ X)
         scores[arm] = x @ inverse @ X.T @ y + 0.7 * math.sqrt(x @ inverse @ x)
     assert policy.pull(x) == (max(scores, key=scores.get), 1.0)
-    mean, variance = policy._scores(x)
+    mean, variance = policy._predictions(x)
     assert (mean + 0.7 * np.sqrt(variance)).tolist() == pytest.approx(list(scores.values()))
 
 
@@ -243,21 +244,21 @@ def test_linear_thompson_of_two_arms_is_a_normal_probability():
     policy = LinearThompson({}, ["a", "b"], v=0.5)
     linear_history(policy)
     x = [0.5, -1.0, 2.0]
-    mean, variance = policy._scores(x)
+    mean, variance = policy._predictions(x)
     expected = sc.ndtr((mean[0] - mean[1]) / (0.5 * math.sqrt(variance.sum())))
     assert policy.probabilities(x)["a"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_logistic_update_is_the_most_likely_value_and_its_curvature():
-    theta = {"a": {"m": [0.3, -0.2], "q": [2.0, 5.0]}}
-    policy = LogisticThompson(theta, ["a"])
+    before = np.array([[2.0, 0.7], [0.7, 5.0]])
+    policy = LogisticThompson({"a": {"m": [0.3, -0.2], "P": before.tolist()}}, ["a"])
     x = np.array([1.5, -4.0])
     policy.update("a", 1.0, x)
-    m, q = (np.array(policy.get_dict()["a"][part]) for part in ("m", "q"))
+    m, precision = (np.array(policy.get_dict()["a"][part]) for part in ("m", "P"))
     p = sc.expit(m @ x)
-    gradient = np.array([2.0, 5.0]) * (m - np.array([0.3, -0.2])) - (1.0 - p) * x
+    gradient = before @ (m - np.array([0.3, -0.2])) - (1.0 - p) * x
     assert gradient == pytest.approx([0.0, 0.0], abs=1e-9)
-    assert q == pytest.approx(np.array([2.0, 5.0]) + p * (1 - p) * x**2)
+    assert precision == pytest.approx(before + p * (1 - p) * np.outer(x, x))
 
 
 def test_slates_follow_plackett_and_luce():
