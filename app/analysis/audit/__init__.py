@@ -1,0 +1,1 @@
+"""The audit of propensities: whether a script chooses with the probabilities that it declares."""

@@ -1,0 +1,1 @@
+"""The health of a running experiment: whether choices, arrivals and effects stay what they should be."""

@@ -1,0 +1,1 @@
+"""Inference on arms from a log whose probabilities depended on earlier rewards."""

@@ -1,0 +1,56 @@
+"""``thetaloop analyse``: the analyses of a log in a file, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.analysis.arrays import to_json
+from app.analysis.documents import audit_document, checks_document, inference_document, offpolicy_document
+from app.analysis.rows import Row, rows_of
+
+KINDS: Mapping[str, Callable[[list[Row], Mapping[str, Any]], Any]] = {
+    "offpolicy": offpolicy_document,
+    "audit": audit_document,
+    "inference": inference_document,
+    "checks": checks_document,
+}
+
+
+def analyse(kind: str, path: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the API would answer for the rows of a JSON lines file.
+
+    Parameters
+    ----------
+    kind
+        ``offpolicy``, ``audit``, ``inference`` or ``checks``.
+    path
+        A file with a row per line: ``{context, action, propensity, pmf?, reward|null, default?, date?}``.
+    options
+        The body of the call, see ``docs/analysis.rst``.
+
+    Raises
+    ------
+    ValueError
+        for an unknown kind or option, or a row that cannot be read; it names it.
+    OSError
+        where the file cannot be read.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: {kind!r} must be one of {', '.join(KINDS)}")
+    if options is not None and not isinstance(options, Mapping):
+        raise ValueError("options: must be an object")
+    found: dict[str, Any] = to_json(KINDS[kind](rows_of(_documents(Path(path))), options or {}))
+    return found
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise ValueError(f"line {number}: is not JSON: {error}") from None
