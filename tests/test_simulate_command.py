@@ -53,8 +53,22 @@ def test_repetitions_give_intervals_and_the_same_again(tmp_path: Path) -> None:
     arguments = ("e_greedy", "--n", 100, "--seed", 1, "--repeat", 3)
     said, _ = run(tmp_path, *arguments)
     assert "100 draws, seed 1, 3 repetitions" in said
-    assert " ± " in said.splitlines()[-1]
+    assert "95 % interval of the mean " in said
+    assert "With fewer than 30 repetitions" in said
     assert run(tmp_path, *arguments)[0] == said
+
+
+def test_more_repetitions_than_may_wait_for_a_process_are_made(tmp_path: Path) -> None:
+    said, _ = run(tmp_path, "e_greedy", "--n", 5, "--seed", 1, "--repeat", 100)
+    assert "5 draws, seed 1, 100 repetitions" in said
+    assert "fewer than 30" not in said
+
+
+def test_long_names_of_arms_are_told_apart(folder: Path) -> None:
+    long = "A headline of more than a hundred characters " * 3
+    (folder / "get_action.py").write_text(f"self.action['arm'] = {long!r} + random.choice(['one', 'two'])")
+    said, _ = run(folder, ".", "--n", 200, "--seed", 1)
+    assert [line.removeprefix(long).split()[0] for line in said.splitlines() if line.startswith(long)] == ["one", "two"]
 
 
 def test_a_folder_is_simulated_and_its_draws_are_written(folder: Path, tmp_path: Path) -> None:

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from dataclasses import dataclass
+from functools import reduce
+from math import isfinite
+from operator import add
 from statistics import fmean
 from typing import Any
 
-from app.analysis.intervals import Z_95, mean_interval
+import numpy as np
+
+from app.analysis.intervals import Interval, mean_interval, mean_intervals, quantiles, student, wilson
+from app.domain.moments import Moments
 from app.domain.simulation import ArmTotals, RepetitionResult
 
-INTERVAL = Z_95
-TOTAL = ""  # the regret of all arms together; no arm has an empty name
+TOTAL = ""  # the regret of all arms together
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over repetitions, its interval where it has one, and the repetitions' 5 %, 50 % and 95 % quantiles."""
+
+    mean: float
+    interval: Interval | None
+    quantiles: list[float]
 
 
 def arms_table(
     results: Sequence[RepetitionResult], expected: Mapping[str, float] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """By arm: pulls and mean reward over all repetitions, the share of the pulls, and the regret where it is known."""
+    """Return, by arm, pulls, share of the pulls, mean reward with its interval, and the regret where it is known.
+
+    The rewards of all repetitions are pooled. ``standard_error`` is left out where all rewards are equal, and the
+    interval, ``mean_reward_low`` and ``mean_reward_high``, unless the rewards are 0 or 1.
+    """
     same: dict[str, list[ArmTotals]] = {name: [] for name in _names(results)}
     for result in results:
         for arm in result.arms:
@@ -26,28 +44,53 @@ def arms_table(
     lost = regrets(results, expected or {})
     table: dict[str, dict[str, Any]] = {}
     for name, arms in same.items():
-        pulls, rewards = sum(arm.pulls for arm in arms), sum(arm.rewards for arm in arms)
-        mean = sum(arm.total for arm in arms) / rewards if rewards else None
-        row: dict[str, Any] = {"pulls": pulls, "share": pulls / total, "mean_reward": mean}
-        if mean is not None and rewards > 1:
-            spread = max(0.0, sum(arm.squares for arm in arms) - rewards * mean * mean) / (rewards - 1)
-            row["standard_error"] = sqrt(spread / rewards)
+        pulls = sum(arm.pulls for arm in arms)
+        row = {"pulls": pulls, "share": pulls / total, **_mean_reward(arms)}
         table[name] = row | spread_of("regret", lost.get(name), len(results))
     return table
 
 
-def spread_of(name: str, found: tuple[float, float] | None, repetitions: int) -> dict[str, float]:
-    """A mean and, over repetitions, both ends of its interval; nothing if it is not known."""
+def _mean_reward(arms: Sequence[ArmTotals]) -> dict[str, float | None]:
+    rewards = reduce(add, (arm.rewards for arm in arms), Moments())
+    if not rewards.count or not isfinite(rewards.mean):
+        return {"mean_reward": None}
+    row: dict[str, float | None] = {"mean_reward": rewards.mean}
+    if rewards.standard_error is not None:
+        row["standard_error"] = rewards.standard_error
+    interval = reward_interval(rewards, binary=all(arm.binary for arm in arms))
+    if interval is not None:
+        row |= {"mean_reward_low": interval.low, "mean_reward_high": interval.high}
+    return row
+
+
+def reward_interval(rewards: Moments, *, binary: bool) -> Interval | None:
+    """Return the 95 % interval of a mean reward: Wilson's if the rewards are ``binary`` (0 or 1), else Student's t.
+
+    None if there is no reward, or if they are not binary and all equal.
+    """
+    if binary and rewards.count and 0 <= rewards.mean <= 1:
+        return wilson(rewards.mean * rewards.count, rewards.count)
+    return student(rewards)
+
+
+def spread_of(name: str, found: Spread | None, repetitions: int) -> dict[str, float]:
+    """Return a mean as fields ``name``, over repetitions with interval, median and quantiles; nothing if not known."""
     if found is None:
         return {}
-    mean, half = found
-    return {name: mean} | ({f"{name}_low": mean - half, f"{name}_high": mean + half} if repetitions > 1 else {})
+    fields = {name: found.mean}
+    if repetitions > 1:
+        low, median, high = found.quantiles
+        fields |= {f"{name}_median": median, f"{name}_q05": low, f"{name}_q95": high}
+        if found.interval is not None:
+            fields |= {f"{name}_low": found.interval.low, f"{name}_high": found.interval.high}
+    return fields
 
 
 def series(results: Sequence[RepetitionResult], expected: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """By draws: reward and pulls so far, and regret where the ``expected`` reward of each arm is known.
+    """Return, by draws, reward and pulls so far, and regret where the ``expected`` reward of each arm is known.
 
-    Where repetitions are still under way it goes as far as all of those that have begun.
+    Over several repetitions these are means, those of reward and regret with both ends of their intervals. While
+    repetitions are under way it goes as far as all of those that have begun.
     """
     begun = [result for result in results if result.points]
     length = min((len(result.points) for result in begun), default=0)
@@ -69,7 +112,7 @@ def series(results: Sequence[RepetitionResult], expected: Mapping[str, float] | 
 
 
 def regret(pulls: Mapping[str, int], expected: Mapping[str, float]) -> float:
-    """How much less reward is to be expected of these pulls than of the best arm alone.
+    """Return how much less reward is to be expected of these pulls than of the best arm alone.
 
     >>> regret({"A": 10, "B": 5}, {"A": 0.3, "B": 0.5})
     2.0
@@ -78,8 +121,8 @@ def regret(pulls: Mapping[str, int], expected: Mapping[str, float]) -> float:
     return sum(count * (best - expected[name]) for name, count in pulls.items())
 
 
-def regrets(results: Sequence[RepetitionResult], expected: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """What each arm cost and, under ``TOTAL``, all of them: mean over the repetitions, half the width of its interval.
+def regrets(results: Sequence[RepetitionResult], expected: Mapping[str, float]) -> dict[str, Spread]:
+    """Return the regret of each arm and, under ``TOTAL``, of all of them, over the repetitions.
 
     Empty where an arm's expected reward is unknown.
     """
@@ -87,19 +130,20 @@ def regrets(results: Sequence[RepetitionResult], expected: Mapping[str, float]) 
     if not expected or not names or any(name not in expected for name in names):
         return {}
     pulls = [{arm.name: arm.pulls for arm in result.arms} for result in results]
-    found = {name: mean_interval([regret({name: one.get(name, 0)}, expected) for one in pulls]) for name in names}
-    return {**found, TOTAL: mean_interval([regret(one, expected) for one in pulls])}
+    found = {name: _spread([regret({name: one.get(name, 0)}, expected) for one in pulls]) for name in names}
+    return {**found, TOTAL: _spread([regret(one, expected) for one in pulls])}
+
+
+def _spread(values: list[float]) -> Spread:
+    return Spread(fmean(values), mean_interval(values), quantiles(values))
 
 
 def _curve(name: str, curves: list[list[float]]) -> dict[str, list[float]]:
     if len(curves) <= 1:
         return {name: curves[0] if curves else []}
-    found = [mean_interval(list(values)) for values in zip(*curves, strict=True)]
-    return {
-        name: [mean for mean, _ in found],
-        f"{name}_low": [mean - half for mean, half in found],
-        f"{name}_high": [mean + half for mean, half in found],
-    }
+    values = np.array(curves, dtype=float)
+    low, high = mean_intervals(values)
+    return {name: values.mean(axis=0).tolist(), f"{name}_low": low.tolist(), f"{name}_high": high.tolist()}
 
 
 def _means(curves: list[list[int]]) -> list[float] | list[int]:
@@ -107,7 +151,7 @@ def _means(curves: list[list[int]]) -> list[float] | list[int]:
 
 
 def _counts(result: RepetitionResult, name: str, length: int) -> list[int]:
-    """The pulls of an arm at each point; those before its first one do not know it yet."""
+    """Return the pulls of an arm at each point; points before its first pull do not have it yet."""
     place = next((place for place, arm in enumerate(result.arms) if arm.name == name), None)
     if place is None:
         return [0] * length

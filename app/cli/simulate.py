@@ -89,7 +89,8 @@ async def _here(
                     done = simulation.done
         return simulation
 
-    simulations = await run_side_by_side(len(tasks), repetition)
+    # No more at once than there are places: those that wait for one are counted, and refused beyond a number.
+    simulations = await run_side_by_side(len(tasks), repetition, simulators.places)
     if file is not None:
         file.join()
     return results_of(simulations)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-_ARM_LENGTH = 100
+_EXACT = 2**53  # from here on a double does not hold every whole number
 
 
 def arm_of(action: dict[str, Any]) -> str:
@@ -24,7 +24,30 @@ def arm_of(action: dict[str, Any]) -> str:
             rest = action.copy()
             del rest["propensity"]
         chosen = next(iter(rest.values())) if len(rest) == 1 else rest
-    return (chosen if type(chosen) is str else json.dumps(chosen))[:_ARM_LENGTH]
+    return arm_name(chosen)
+
+
+def arm_name(arm: Any) -> str:
+    """Return the name of an arm, which is the same before the action was JSON and after: that of the policies' theta.
+
+    Text is its own name. A number, a boolean and None have the name that ``str`` gives them, a whole float that of the
+    integer, because JSON may give back either. A tuple has the name of the list that JSON makes of it, and a dict is
+    named by its JSON.
+
+    >>> [arm_name(arm) for arm in ("$5 off", 7, 1.0, 0.5, True, None, (9, "red"), [9, "red"], {"a": 1})]
+    ['$5 off', '7', '1', '0.5', 'True', 'None', "[9, 'red']", "[9, 'red']", '{"a": 1}']
+    """
+    if type(arm) is str:
+        return arm
+    return json.dumps(arm) if isinstance(arm, dict) else str(_plain(arm))
+
+
+def _plain(arm: Any) -> Any:
+    if isinstance(arm, list | tuple):
+        return [_plain(part) for part in arm]
+    if isinstance(arm, float) and arm.is_integer() and abs(arm) < _EXACT:
+        return int(arm)
+    return arm
 
 
 def value_of(reward: dict[str, Any]) -> float | None:
@@ -57,3 +80,15 @@ def propensity_of(action: dict[str, Any]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= 1 else None
+
+
+def propensity_fault(action: dict[str, Any]) -> str | None:
+    """Return what is wrong with the action's ``propensity``, if it is a number that no probability can be.
+
+    >>> propensity_fault({"propensity": 50}), propensity_fault({"propensity": 0.5}), propensity_fault({})
+    ("self.action['propensity'] is 50: expected a probability from 0 to 1", None, None)
+    """
+    value = action.get("propensity")
+    if isinstance(value, bool) or not isinstance(value, int | float) or 0 <= value <= 1:
+        return None
+    return f"self.action['propensity'] is {value}: expected a probability from 0 to 1"

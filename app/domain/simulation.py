@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.experiment import ExperimentSpec
+from app.domain.moments import Moments
+from app.domain.outcomes import arm_name
 
 MAX_DRAWS = 10_000_000
 MAX_REPEATS = 1_000
@@ -55,13 +57,15 @@ class Plan:
 
 @dataclass
 class ArmTotals:
-    """One arm of one repetition: its ``pulls``, how many of its ``rewards`` were numbers, their sum and squares."""
+    """One arm of one repetition: its ``pulls``, and the moments of those ``rewards`` that were numbers.
+
+    ``binary`` says whether each of them was 0 or 1.
+    """
 
     name: str
-    pulls: int = 0
-    rewards: int = 0
-    total: float = 0.0
-    squares: float = 0.0
+    pulls: int
+    rewards: Moments
+    binary: bool = True
 
 
 @dataclass
@@ -98,9 +102,10 @@ def truth_of(about: Any) -> dict[str, float]:
 
     What holds only ``until`` so many draws were made is not the truth of a longer run.
     """
-    if not rewards_by_arm(about) or set(about["expected_reward"]) != set(map(_hashable, about["arms"])):
+    if not rewards_by_arm(about):
         return {}
-    return {str(arm): float(value) for arm, value in about["expected_reward"].items()}
+    truth = {arm_name(arm): float(value) for arm, value in about["expected_reward"].items()}
+    return truth if set(truth) == set(map(arm_name, about["arms"])) else {}
 
 
 def rewards_by_arm(about: Any) -> bool:
@@ -109,10 +114,6 @@ def rewards_by_arm(about: Any) -> bool:
     if not isinstance(arms, list) or not isinstance(rewards, dict) or "until" in about:
         return False
     return all(isinstance(value, int | float) for value in rewards.values())
-
-
-def _hashable(arm: Any) -> Any:
-    return arm if isinstance(arm, str | int | float) else None
 
 
 def missing_script(draft: ExperimentSpec) -> str | None:

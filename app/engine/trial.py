@@ -95,6 +95,7 @@ class Tried:
     unshown: int = 0  # more changes, which are too many or too large to show
     logs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     debug: list[tuple[str, Any]] = field(default_factory=list)
+    printed: list[tuple[str, str]] = field(default_factory=list)
     writes: Writes = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     failed: Failure | None = None
@@ -188,6 +189,8 @@ class _Visit:
         tried.writes = dict(self._reader.written)
         for script in (script for script in SCRIPTS if script in trial.run):
             outcome = await self._script(script, tried)
+            if outcome.printed:
+                tried.printed.append((script, outcome.printed))
             if isinstance(outcome, Failed):
                 tried.failed = Failure(outcome.script, outcome.message, outcome.line, None, outcome.source)
                 break

@@ -21,19 +21,22 @@ REPLY_LIMIT = 8 * 2**20
 ROW_LIMIT = 256 * 2**10  # one context, action, reward or logged row
 ROWS = 1_000  # rows that one item may log
 WRITES = 10_000  # thetas that one item may write or ask for
-NAME_LIMIT = 500  # characters in a name, key or value of a theta
+NAME_LIMIT = 4_096  # characters in a name, key or value of a theta
 THETA_LIMIT = 4 * 2**20
 ITEM_LIMIT = 6 * 2**20  # everything that one item gives back
 ITEM_VALUES = 200_000  # the same, counted in values: see ``value_count``
 BATCH_LIMIT = 400_000  # bytes after which the rest of a frame's items is put off to the next frame
 SCRIPT_LIMIT = 256 * 2**10
 ARMS = 51  # that a simulation counts; the last of them stands for all others
+ARM_NAMES_LIMIT = 256 * 2**10  # characters of the names of all these arms
+PRINT_LIMIT = 16 * 2**10  # characters that one call may print
 POINTS = 2_000  # of a simulation's series
 FAULTS = 200  # that one check reports
 
 Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
 Named = tuple[Name, Name, Name | None, Name | None]  # one theta: experiment, name, key, value
 Sentence = Annotated[str, Meta(max_length=2_000)]
+Printed = Annotated[str, Meta(max_length=PRINT_LIMIT)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Line = Annotated[int, Meta(ge=0, le=10**6)]
 RangeName = tuple[str, str, str | None]  # experiment, name, key: all values of the key, or with None all keys
@@ -117,7 +120,7 @@ class Collect(WorkerMessage):
 
 
 class Done(WorkerMessage):
-    """The script ran: what it filled, wrote and logged, and the experiments whose theta it read or wrote."""
+    """The script ran: what it filled, wrote, logged and printed, and the experiments whose theta it read or wrote."""
 
     number: int
     result: dict[str, Any]
@@ -125,6 +128,7 @@ class Done(WorkerMessage):
     logs: list[dict[str, Any]]
     debug: list[Any]
     touched: list[str]
+    printed: Printed = ""
 
 
 class Failed(WorkerMessage):
@@ -136,6 +140,7 @@ class Failed(WorkerMessage):
     line: Line | None
     source: Sentence | None
     fatal: bool
+    printed: Printed = ""
 
 
 class Missed(WorkerMessage):
@@ -170,16 +175,17 @@ class Checked(WorkerMessage):
 
 
 class Arm(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """How often an action was taken since the first draw; how many of its rewards were numbers, their sum and squares.
+    """How often an arm was taken since the first draw, and the moments of those rewards that were numbers.
 
-    The arms come in the order in which they were first taken.
+    ``binary`` says whether all of these were 0 or 1. The arms come in the order in which they were first taken.
     """
 
-    name: Name
-    pulls: Count = 0
-    rewards: Count = 0
-    total: float = 0.0
-    squares: float = 0.0
+    name: Annotated[str, Meta(max_length=ARM_NAMES_LIMIT)]
+    pulls: Count
+    rewards: Count
+    mean: float
+    m2: float
+    binary: bool
 
 
 class Point(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from app.domain.simulation import ArmTotals, Plan, RepetitionResult, SeriesPoint
+from app.domain.simulation import MAX_REPEATS, ArmTotals, Plan, RepetitionResult, SeriesPoint
 from app.simulation.runner import SimulationTask
 
 T = TypeVar("T")
@@ -43,21 +43,23 @@ def tasks_of(
     ]
 
 
-async def run_side_by_side(repeat: int, run: Callable[[int], Awaitable[T]]) -> list[T]:
-    """Await ``run(number)`` for each repetition, all at once, and return what they gave, in order.
+async def run_side_by_side(repeat: int, run: Callable[[int], Awaitable[T]], at_once: int = MAX_REPEATS) -> list[T]:
+    """Await ``run(number)`` for each repetition, ``at_once`` at a time, and return what they gave, in order.
 
     The first failure cancels the others and is raised.
     """
+    places = asyncio.Semaphore(at_once)
+
+    async def in_turn(number: int) -> T:
+        async with places:
+            return await run(number)
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_awaited(run(number))) for number in range(repeat)]
+            tasks = [group.create_task(in_turn(number)) for number in range(repeat)]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
 
 
 def results_of(simulations: Iterable[Progress]) -> list[RepetitionResult]:

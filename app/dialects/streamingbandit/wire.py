@@ -220,7 +220,7 @@ def _shown(row: Any, columns: tuple[str, ...]) -> dict[str, Any]:
 
 
 RUN_COLUMNS = ("date", "run", "status", "done", "n", "seed", "repeat", "start", "commit", "log_stats", "revision")
-_REGRET = ("regret", "regret_low", "regret_high")
+_REGRET = ("regret", "regret_low", "regret_high", "regret_median", "regret_q05", "regret_q95")
 _MAX_EXPECTED = 1_000
 _DRAW = ("context", "action", "reward", "theta")
 

@@ -18,9 +18,11 @@ import msgspec
 from msgspec import Meta, Raw
 
 from app.domain.experiment import SCRIPTS
+from app.domain.moments import Moments
 from app.domain.simulation import ArmTotals, SeriesPoint
 from app.domain.values import fault
 from app.sandbox.protocol import (
+    ARM_NAMES_LIMIT,
     BATCH_LIMIT,
     ITEM_LIMIT,
     ITEM_VALUES,
@@ -35,6 +37,7 @@ from app.sandbox.protocol import (
     Item,
     Missed,
     Name,
+    Printed,
     PutOff,
     Reply,
     Simulated,
@@ -68,6 +71,7 @@ class _Done(msgspec.Struct, array_like=True, tag="Done", forbid_unknown_fields=T
     logs: Annotated[list[Raw], Meta(max_length=ROWS)]
     debug: Annotated[list[Raw], Meta(max_length=ROWS)]
     touched: Annotated[list[Name], Meta(max_length=WRITES)]
+    printed: Printed = ""
 
 
 @dataclass
@@ -147,7 +151,9 @@ def _read_draws(payload: bytes | bytearray, asked: SimulateDraws) -> Draws:
     if reply.failed is not None and reply.failed.script not in SCRIPTS:
         raise Forged("it names a script that there is not")
     rows = [_shown_draw(raw) for raw in reply.rows]
-    arms = [ArmTotals(arm.name, arm.pulls, arm.rewards, arm.total, arm.squares) for arm in reply.arms]
+    if sum(len(arm.name) for arm in reply.arms) > ARM_NAMES_LIMIT:
+        raise Forged("its arms have longer names than it may keep")
+    arms = [ArmTotals(arm.name, arm.pulls, Moments(arm.rewards, arm.mean, arm.m2), arm.binary) for arm in reply.arms]
     points = [SeriesPoint(point.draws, point.total, point.pulls) for point in reply.points]
     return Draws(reply.done, arms, points, rows, reply.missed, reply.failed)
 
@@ -202,9 +208,9 @@ def _done(raw: _Done, known: Collection[str], length: int) -> tuple[Done, int]:
             values += values_in(theta)
             if values > ITEM_VALUES:
                 raise Forged("it gave back too many values")
-        _require_storable(theta, finite=False)
+        _require_storable(theta, finite=True)
     writes = [Entry(write.exp_id, write.name, write.key, write.value, write.theta) for write in raw.writes]
-    return Done(raw.number, result, writes, logs, debug, raw.touched), values
+    return Done(raw.number, result, writes, logs, debug, raw.touched, raw.printed), values
 
 
 def _require(known: Collection[str], named: set[str]) -> None:
@@ -228,7 +234,7 @@ def _value(raw: Raw) -> Any:
 
 
 def _theta(write: _Entry) -> Any:
-    if any("\0" in part for part in (write.name, write.key, write.value) if part is not None):
+    if any(fault(part) for part in (write.name, write.key, write.value) if part is not None):
         raise Forged("a theta's name holds a character that cannot be stored")
     if write.theta is None:
         return None

@@ -8,8 +8,9 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ import numpy as np
 from policies import SCRIPT_NAMES
 
 _STANDARD = (
-    "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy",
-    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json",
-    "math", "numbers", "operator", "random", "re", "statistics", "string", "struct", "textwrap", "time", "types",
-    "typing", "uuid", "zlib",
+    "__future__", "abc", "array", "base64", "bisect", "calendar", "cmath", "collections", "collections.abc",
+    "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq",
+    "itertools", "json", "math", "numbers", "operator", "random", "re", "statistics", "string", "struct", "textwrap",
+    "time", "types", "typing", "uuid", "zlib",
 )  # fmt: skip
 _NUMERIC = ("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy", "scipy.special", "policies")
 ALLOWED = frozenset({*_STANDARD, *_NUMERIC})
@@ -59,8 +60,31 @@ def _import(
     if name in SCRIPT_NAMES and name not in ALLOWED:
         return SCRIPT_NAMES[name]
     if name == "libs" or name.startswith("libs."):
-        return getattr(_LIBS, name.removeprefix("libs.")) if fromlist and name != "libs" else _LIBS
+        return module_of(name) if fromlist else _LIBS
     return _real_import(name, globals, locals, fromlist or (), 0)
+
+
+def module_of(name: str) -> Any:
+    """Return the module that an import of this name gives; ``name`` must be ``offered``."""
+    if name in SCRIPT_NAMES and name not in ALLOWED:
+        return SCRIPT_NAMES[name]
+    if name == "libs" or name.startswith("libs."):
+        return _LIBS if name == "libs" else getattr(_LIBS, name.removeprefix("libs."))
+    return sys.modules[name]
+
+
+def has(module: Any, name: str) -> bool:
+    """Return whether a script finds ``name`` in the module.
+
+    Asking is the only way to know: scipy and numpy import some submodules when they are first used, which fails here.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            getattr(module, name)
+        except Exception:
+            return f"{module.__name__}.{name}" in ALLOWED if isinstance(module, ModuleType) else False
+    return True
 
 
 def offered(name: str, level: int = 0) -> bool:

@@ -1,8 +1,8 @@
 """Check scripts before they run: what does not compile, and with lint what would fail when it runs.
 
 It runs in a worker, because compiling can be an attack too. Lint looks for undefined names, imports that will be
-refused and a ``get_action`` that never fills ``self.action``. It reports only what is certain: a script that uses
-``exec`` or ``globals`` may define any name.
+refused, names that a module does not have and a ``get_action`` that never fills ``self.action``. It reports only what
+is certain: a script that uses ``exec`` or ``globals`` may define any name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from app.sandbox.protocol import FAULTS, CheckScripts, Fault
-from app.sandbox.worker.imports import SCRIPT_BUILTINS, offered, refusal
+from app.sandbox.worker.imports import SCRIPT_BUILTINS, has, module_of, offered, refusal
+from app.sandbox.worker.module_names import lacks, missing_names
 from app.sandbox.worker.script import MODULES, OWN_NAMES
 
 _GIVEN = {*SCRIPT_BUILTINS, *MODULES, *OWN_NAMES, "__class__"}
@@ -46,13 +47,15 @@ def _fault(name: str, line: int, column: int, message: str, severity: Literal["e
 
 def _findings(name: str, source: str) -> Iterator[Fault]:
     tree = ast.parse(source)
-    unknown = _unknown(symtable.symtable(source, name, "exec"))
+    table = symtable.symtable(source, name, "exec")
+    unknown = _unknown(table)
     stars = any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in unknown and not stars:
             yield _at(name, node, f"nothing here is called {node.id!r}")
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (_at(name, node, refusal(module)) for module in _refused(node))
+            yield from (_at(name, node, message) for message in _refused(node))
+    yield from (_at(name, node, message) for node, message in missing_names(tree, table))
     if name == "get_action" and tree.body and not _fills_action(tree):
         yield _fault(name, 1, 1, "self.action is never filled, so every answer will be empty", "warning")
 
@@ -78,10 +81,14 @@ def _unknown(module: symtable.SymbolTable) -> set[str]:
 
 
 def _refused(node: ast.Import | ast.ImportFrom) -> list[str]:
-    if isinstance(node, ast.ImportFrom):
-        module = "." * node.level + (node.module or "")
-        return [] if offered(node.module or "", node.level) else [module]
-    return [alias.name for alias in node.names if not offered(alias.name)]
+    """Return what is wrong with an import: a module that is not offered, or one that lacks an imported name."""
+    if isinstance(node, ast.Import):
+        return [refusal(alias.name) for alias in node.names if not offered(alias.name)]
+    if not offered(node.module or "", node.level):
+        return [refusal("." * node.level + (node.module or ""))]
+    name = str(node.module)
+    wanted = [alias.name for alias in node.names if alias.name != "*"]
+    return [lacks(name, one) for one in wanted if not has(module_of(name), one)]
 
 
 def _fills_action(tree: ast.AST) -> bool:

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from app.domain.experiment import SCRIPTS
+from app.domain.outcomes import propensity_fault
 from app.sandbox.protocol import (
     BATCH_LIMIT,
     FRAME_LIMIT,
@@ -120,12 +121,16 @@ class _Worker:
                 return False, b""
             except BaseException as error:
                 # The repeated alarm may go off while the message is built; then TimeUp replaces the error.
-                return False, encode(self._failure(error, request.exp_id, request.script, item.number, request.seconds))
+                failed = self._failure(error, request.exp_id, request.script, item.number, request.seconds)
+                failed.printed = call.printed
+                return False, encode(failed)
 
         try:
             ran, outcome = _limited(attempt, request.seconds)
         except TimeUp:
-            ran, outcome = False, encode(_too_long(request.script, item.number, request.seconds))
+            failed = _too_long(request.script, item.number, request.seconds)
+            failed.printed = call.printed
+            ran, outcome = False, encode(failed)
         if call.missed:
             return encode(Missed(item.number, call.missing_thetas, call.missing_ranges, call.missing_programs))
         if ran and request.keep:
@@ -144,7 +149,11 @@ class _Worker:
             raise Miss
         field = _FILLS.get(request.script)
         result = fresh(kept_row(getattr(seen, field), f"self.{field}")) if field else {}
-        done = Done(item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched))
+        if request.script == "get_action" and (problem := propensity_fault(result)):
+            raise NotStorable(problem)
+        done = Done(
+            item.number, result, list(call.writes.entries()), call.logs, call.debug, sorted(call.touched), call.printed
+        )
         outcome = encode(done)
         if len(outcome) > ITEM_LIMIT:
             raise NotStorable(f"the script gives back more than {ITEM_LIMIT >> 20} MiB")

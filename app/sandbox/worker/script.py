@@ -18,7 +18,18 @@ import scipy.special
 
 from app.domain.theta import joined
 from app.domain.values import fault
-from app.sandbox.protocol import NAME_LIMIT, ROW_LIMIT, ROWS, THETA_LIMIT, WRITES, Entry, RangeName
+from app.sandbox.protocol import (
+    ITEM_VALUES,
+    NAME_LIMIT,
+    PRINT_LIMIT,
+    ROW_LIMIT,
+    ROWS,
+    THETA_LIMIT,
+    WRITES,
+    Entry,
+    RangeName,
+)
+from app.sandbox.value_count import values_in
 from app.sandbox.worker.imports import SCRIPT_BUILTINS
 from app.sandbox.worker.to_json import Kept, NotStorable, cleaned, floated, fresh, is_flat, kept, kept_row, packed
 from policies import SCRIPT_NAMES
@@ -40,6 +51,7 @@ MODULES: dict[str, Any] = {
 Values = dict[str | None, Kept | None]
 Keys = dict[str | None, Values]
 _REMEMBERED = 10_000
+_SHORT_NAMES = 1_000  # characters of three names that are remembered
 _known_names: set[tuple[str, str | None, str | None]] = set()
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -120,6 +132,7 @@ class ScriptCall:
         self.range_max: int | None = None
         self.logs: list[dict[str, Any]] = []
         self.debug: list[Any] = []
+        self.printed = ""
         self.touched: set[str] = set()
         self.missing_thetas: list[tuple[str, str, str | None, str | None]] = []
         self.missing_ranges: list[RangeName] = []
@@ -172,6 +185,17 @@ class ScriptCall:
             raise NotStorable(f"a call may write {WRITES:,} thetas")
         self.writes.put(exp_id, name, key, value, theta)
 
+    def print(
+        self, *values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: Any = 0
+    ) -> None:
+        """The ``print`` of scripts: keep the first ``PRINT_LIMIT`` characters, which a trial shows."""
+        if file is not None:
+            print(*values, sep=sep, end=end, file=file)
+            return
+        text = (" " if sep is None else sep).join(map(str, values)) + ("\n" if end is None else end)
+        room = PRINT_LIMIT - len(self.printed)
+        self.printed += text[:room].encode("utf-8", "replace").decode()
+
     def program(self, exp_id: str) -> dict[str, CodeType]:
         """Return the compiled scripts of a nested experiment; raises ``Miss``, or ``LookupError`` if there is none."""
         if exp_id not in self.holdings.programs:
@@ -211,9 +235,10 @@ class ScriptThetas:
     def set_theta(self, thetas: Any, key: Any = None, value: Any = None, name: Any = "_theta") -> None:
         """Store a dict, or what an object's ``get_dict()`` gives, as the theta of a key and value."""
         content = thetas.get_dict() if not isinstance(thetas, dict) and hasattr(thetas, "get_dict") else thetas
-        theta = content.copy() if is_flat(content, False) else kept(content, "set_theta", finite=False)
-        if type(theta) is bytes and len(theta) > THETA_LIMIT:
-            raise NotStorable(f"set_theta: a theta may hold {THETA_LIMIT >> 20} MiB, this one has {len(theta)} bytes")
+        # Only finite numbers: a NaN would stay in theta and turn every later estimate into NaN.
+        theta = content.copy() if is_flat(content) else kept(content, "set_theta")
+        if type(theta) is bytes:
+            _require_small(theta)
         name, key, value = _named("set_theta", name, key, value)
         self._call.write(self.exp_id, name, key, value, theta)
 
@@ -230,6 +255,13 @@ class ScriptThetas:
             for each in values:
                 self._call.write(self.exp_id, name, one, each, None)
         return sum(map(len, to_delete.values()))
+
+
+def _require_small(theta: bytes) -> None:
+    if len(theta) > THETA_LIMIT:
+        raise NotStorable(f"set_theta: a theta may hold {THETA_LIMIT >> 20} MiB, this one has {len(theta):,} bytes")
+    if len(theta) > ITEM_VALUES and (values := values_in(fresh(theta))) > ITEM_VALUES:
+        raise NotStorable(f"set_theta: a theta may hold {ITEM_VALUES:,} values, this one has {values:,}")
 
 
 class Self(ScriptThetas):
@@ -267,7 +299,7 @@ def execute(call: ScriptCall, code: CodeType, seen: Self) -> None:
 def names_for(call: ScriptCall) -> dict[str, Any]:
     """Return the global names of a script, without ``self``, with fresh builtins."""
     names = MODULES.copy()
-    names["__builtins__"] = SCRIPT_BUILTINS.copy()
+    names["__builtins__"] = SCRIPT_BUILTINS | {"print": call.print}
     names["__name__"] = "script"
     names["Experiment"] = _opener(call)
     return names
@@ -328,12 +360,10 @@ def _named(method: str, name: Any, key: Any, value: Any) -> tuple[str, str | Non
     if familiar and given in _known_names:
         return given
     for part in (texts := [str(name), None if key is None else str(key), None if value is None else str(value)]):
-        if part is not None and (len(part) > NAME_LIMIT or "\0" in part or (not part.isascii() and fault(part))):
-            raise NotStorable(
-                f"{method}: name, key and value must be text of at most {NAME_LIMIT} characters, without NUL"
-            )
+        if part is not None and (len(part) > NAME_LIMIT or (not part.isascii() and fault(part))):
+            raise NotStorable(f"{method}: name, key and value must be text of at most {NAME_LIMIT:,} characters")
     named = (str(texts[0]), texts[1], texts[2])
-    if familiar:
+    if familiar and sum(map(len, filter(None, named))) <= _SHORT_NAMES:
         if len(_known_names) >= _REMEMBERED:
             _known_names.clear()
         _known_names.add(named)

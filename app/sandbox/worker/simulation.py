@@ -21,6 +21,7 @@ import numpy as np
 
 from app.domain.experiment import SCRIPTS
 from app.domain.ids import seed_of
+from app.domain.outcomes import propensity_fault
 from app.domain.simulation import stretch_of
 from app.sandbox.protocol import (
     BATCH_LIMIT,
@@ -46,6 +47,8 @@ _FRAME_SECONDS = 0.1
 _FRAME_BYTES = 128 * 2**10
 # What each script fills, and what that is called where something is wrong with it; the last one fills nothing.
 _FILLED = (("context", "self.context"), ("action", "self.action"), ("reward", "self.reward"))
+
+_ACTION = 1
 
 Explain = Callable[[BaseException, str, str, int, float], Failed]
 
@@ -150,7 +153,9 @@ class SimulationLoop:
                     if place < len(_FILLED):
                         field, what = _FILLED[place]
                         value = getattr(seen, field)
-                        filled[place] = value.copy() if is_flat(value) else kept_row(value, what)
+                        filled[place] = row = value.copy() if is_flat(value) else kept_row(value, what)
+                        if place == _ACTION and (problem := propensity_fault(row if type(row) is dict else fresh(row))):
+                            raise NotStorable(problem)
                 except Miss:
                     pass
                 except BaseException as error:  # its class is the script's own: its __str__ may never return
@@ -164,7 +169,7 @@ class SimulationLoop:
                 raise Missing
             if failed is not None:
                 raise Stopped(failed)
-            if undo_log.logs or undo_log.debug:
+            if undo_log.logs or undo_log.debug or undo_log.printed:
                 undo_log.forget()
             if not is_function:
                 self._seen = seen = Self(undo_log, request.exp_id, {}, {}, {})

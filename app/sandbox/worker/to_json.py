@@ -162,7 +162,10 @@ def _plain(value: Any, path: str, depth: int) -> Any:
     if kind is list or kind is tuple or isinstance(value, (list, tuple)):
         return [_plain(part, f"{path}[{index}]", depth - 1) for index, part in enumerate(value)]
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist(), path, depth - 1)
+        plain = value.tolist()
+        if type(plain) is kind:  # longer than Python's numbers, so numpy gives it back as it is
+            raise NotStorable(f"{path} is {_name(value)}, which JSON does not have; float() of it is a number")
+        return _plain(plain, path, depth - 1)
     for base in (str, float, int):  # subclasses, as numpy's or an enumeration's
         if isinstance(value, base):
             return base(value)

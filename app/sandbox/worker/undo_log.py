@@ -51,7 +51,7 @@ class UndoLog(ScriptCall):
 
     def forget(self) -> None:
         """Drop what scripts logged or showed: a simulation keeps neither."""
-        self.logs, self.debug = [], []
+        self.logs, self.debug, self.printed = [], [], ""
 
     def keep(self) -> None:
         """Keep the draw: its changes can no longer be undone."""

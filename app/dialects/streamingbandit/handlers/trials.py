@@ -131,6 +131,7 @@ def trial_row(exp_id: str, trial: Trial, tried: Tried) -> dict[str, Any]:
         },
         "logs": [{"script": script, "data": data} for script, data in tried.logs],
         "debug": [{"script": script, "value": value} for script, value in tried.debug],
+        "printed": [{"script": script, "text": text} for script, text in tried.printed],
         "failed": tried.failed and vars(tried.failed),
     }
 
