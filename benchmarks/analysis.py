@@ -17,7 +17,7 @@ import numpy as np
 from app.analysis.audit.mean_weight import mean_weight
 from app.analysis.checks.choice import choice
 from app.analysis.inference.infer import infer
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import table
 from app.analysis.ope.dr import dr
 from app.analysis.ope.evaluate import evaluate
@@ -29,7 +29,7 @@ from app.analysis.ridge import design, fit_forward
 TABLE = [{"when": {"x": 0}, "pmf": {"a": 0.8, "b": 0.2}}, {"pmf": {"b": 1.0}}]
 
 
-def made(n: int) -> Log:
+def made(n: int) -> DecisionLog:
     """A log whose exploration falls to 5 % per arm."""
     rng = np.random.default_rng(1)
     x = (rng.random(n) < 0.4).astype(float)
@@ -38,10 +38,12 @@ def made(n: int) -> Log:
     chosen = (rng.random(n)[:, None] > np.cumsum(pmf, axis=1)[:, :2]).sum(axis=1)
     means = np.array([[0.5, 0.4, 0.3], [0.2, 0.6, 0.3]])[x.astype(int), chosen]
     reward = (rng.random(n) < means).astype(float)
-    return Log(("a", "b", "c"), chosen, pmf[np.arange(n), chosen], reward, pmf, context={"x": x}, lo=0.0, hi=1.0)
+    return DecisionLog(
+        ("a", "b", "c"), chosen, pmf[np.arange(n), chosen], reward, pmf, context={"x": x}, lo=0.0, hi=1.0
+    )
 
 
-def three(log: Log) -> None:
+def three(log: DecisionLog) -> None:
     """IPS, SNIPS and DR of a table: what must take 10 s and 1 GB at most."""
     target = table(log, TABLE)
     assert target.pi is not None
@@ -51,7 +53,7 @@ def three(log: Log) -> None:
     dr(w, log.reward, fit_forward(log, target.pi, design(log, ["x"])))
 
 
-ANALYSES: dict[str, Callable[[Log], object]] = {
+ANALYSES: dict[str, Callable[[DecisionLog], object]] = {
     "log": lambda log: None,
     "ips, snips, dr": three,
     "evaluate": lambda log: evaluate(log, table(log, TABLE), OffPolicyOptions(features=("x",))),

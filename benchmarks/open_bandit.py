@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import uniform
 from app.analysis.ope.evaluate import OffPolicyResult, evaluate
 from app.analysis.ope.ips import ips
@@ -41,17 +41,17 @@ EXPECTED = {
 VERDICTS = {"all": ("caution", {"ess", "few_events"}), "women": ("refuse", {"ess", "one_row", "mean_weight"})}
 
 
-def read(path: str, arms: int) -> Log:
+def read(path: str, arms: int) -> DecisionLog:
     """A campaign: item, click and propensity of each row."""
     with open(path, encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     chosen = np.array([int(row["item_id"]) for row in rows])
     p = np.array([float(row["propensity_score"]) for row in rows])
     click = np.array([float(row["click"]) for row in rows])
-    return Log(tuple(map(str, range(arms))), chosen, p, click, lo=0.0, hi=1.0)
+    return DecisionLog(tuple(map(str, range(arms))), chosen, p, click, lo=0.0, hi=1.0)
 
 
-def figures(log: Log, found: OffPolicyResult) -> dict[str, float | None]:
+def figures(log: DecisionLog, found: OffPolicyResult) -> dict[str, float | None]:
     """What is compared, by name."""
     named = {name: getattr(found.weights, name) for name in ("ess", "event_ess", "max_share", "mean", "khat")}
     if found.estimates is not None and found.sequence is not None:

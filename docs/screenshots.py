@@ -40,6 +40,8 @@ _CLICKS = (
     'chance = {"green": 0.12, "blue": 0.1, "orange": 0.3}[self.action["button"]]\n'
     'self.reward["click"] = int(random.random() < chance)\n'
 )
+_FAILS = 'self.action["page"] = "A" if self.context["age"] < 40 else "B"\n'
+_VISIT = ("get_context", "get_action", "get_reward", "set_reward")
 _RATES = {"green": 0.12, "blue": 0.1, "orange": 0.3}
 
 
@@ -70,6 +72,12 @@ def fill(researcher: Researcher) -> Experiment:
     silent = researcher.create("Price of the season ticket", **scripts(0.1))
     for _ in range(7):
         silent.get_action()
+    failing = researcher.create("welcome page by age", **{**scripts(0.1), "get_action": _FAILS})
+    for _ in range(3):
+        failing.get_action(context={"device": "phone"})
+    failing.wait_for("errors", 3)
+    linear = researcher.http.get("/exp/defaults/20").json()
+    researcher.create("Topic by age", **{name: linear[name] for name in _VISIT})
     return buttons
 
 
@@ -98,7 +106,25 @@ def tour(visit: Visitor, exp_id: str) -> Iterator[str]:
     page = visit(f"{home}/{exp_id}/revisions/2")
     page.wait_for_selector(".monaco-diff-editor .line-insert")
     yield "revision"
-    others = {"delete": f"{home}/{exp_id}/delete", "account": "/ui/account", "users": "/ui/users", "help": "/ui/help"}
+    page = visit(home)
+    page.get_by_role("button", name="Actions for Checkout button colour").click()
+    yield "menu"
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Topic by age").click()
+    page.wait_for_selector("html[data-ready]")
+    page.get_by_label("Context", exact=True).fill('{"age": 0.5}')
+    page.get_by_role("button", name="Apply reward (dry run)").click()
+    page.locator("#try-theta table").wait_for()
+    page.locator("#try-theta").scroll_into_view_if_needed()
+    yield "theta"
+    others = {
+        "copy": f"{home}/new?from={exp_id}",
+        "reset": f"{home}/{exp_id}/reset",
+        "delete": f"{home}/{exp_id}/delete",
+        "account": "/ui/account",
+        "users": "/ui/users",
+        "help": "/ui/help",
+    }
     for name, path in others.items():
         visit(path)
         yield name
@@ -108,7 +134,7 @@ def try_it(page: Page) -> None:
     """One visit, rewarded."""
     page.get_by_label("Context", exact=True).fill('{"device": "phone"}')
     page.get_by_label("Reward", exact=True).fill('{"click": 1}')
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     page.locator("#try-theta table").wait_for()
     page.locator("#try").evaluate("section => section.scrollIntoView()")
 

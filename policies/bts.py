@@ -211,7 +211,7 @@ class BootstrappedThompson(Policy):
         return np.array([row[:m] for row in rows], dtype=float).T
 
     def _values(self, features: int) -> int:
-        return (2 * self.m + 6) * len(self.arms)
+        return (2 * self.m + 6) * len(self.arms) + 1
 
     def _probabilities(self, context: Any) -> list[float]:
         means = self._means()

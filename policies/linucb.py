@@ -144,8 +144,8 @@ class HybridLinUCB(Policy):
 
     def _values(self, features: int) -> int:
         products = features * len(next(iter(self.arm_features.values()), [1.0]))
-        own = features * (features + products + 4) + 12
-        return own * len(self.arms) + products * (products + 3)
+        own = features * (features + products + 3) + 10
+        return own * len(self.arms) + products * (products + 2) + features + 12
 
     def _both(self, found: Features, names: list[str]) -> tuple[Floats, Floats]:
         """The context of each arm, and its products with the arm's own features."""

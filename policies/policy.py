@@ -157,8 +157,8 @@ class Policy(ABC):
             ) from error
 
     def _values(self, features: int) -> int:
-        """How many values, keys and containers theta has once every arm was played."""
-        return 7 * len(self.arms)
+        """How many values, keys and containers theta has once every arm was played: those of an estimator each."""
+        return 12 * len(self.arms) + 1
 
     def _must_fit(self, features: int = 0) -> None:
         """Refuse at the first call what would fail at the thousandth, when theta has grown."""

@@ -10,6 +10,8 @@ import numpy as np
 from policies.quadrature import NODES, WEIGHTS, Floats, Scores
 
 RARE = 1e-9  # probabilities from here on are exact enough as they are
+CERTAIN = 1.0 - 1e-4  # with a less likely leader those that are rare matter to nobody
+NEVER = 1e-300
 ROUNDS, PARTS = 40, 4
 STEEP = 6.0  # an integrand that varies by more than this factor of e within a panel is not smooth
 DEEP = 14.0  # panels with less than exp(-14) of the largest one's mass don't matter
@@ -18,11 +20,12 @@ DEEP = 14.0  # panels with less than exp(-14) of the largest one's mass don't ma
 def log_best(scores: Scores) -> Floats:
     """``log P(arm is best)`` for each arm; the probabilities sum to one.
 
-    Smaller ones than 1e-9 are right to about a thousandth of themselves.
+    Where one arm is certain but for 1e-4, probabilities below 1e-9 are right to about a thousandth of themselves. Else
+    those below 1e-13 may count as 1e-300, which changes the odds among the others by less than 1e-9.
     """
     p = np.array(scores.best())
-    if p.min() >= RARE or len(p) == 1:
-        return np.asarray(np.log(p))
+    if p.min() >= RARE or p.max() <= CERTAIN:
+        return np.asarray(np.log(np.maximum(p, NEVER)))
     lower, upper = scores.tails()
     low, high = float(lower.min()), float(upper.max())
     high += 2.0 * (high - low)  # an arm that is rarely the best has much of that mass beyond the leader's

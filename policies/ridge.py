@@ -37,7 +37,7 @@ class ArmRegressions(Policy):
         return in_order(found, [(self.theta.get(arm) or {}).get("names") for arm in arms])
 
     def _values(self, features: int) -> int:
-        return (features * (features + 3) + 11) * len(self.arms)
+        return (features * (features + 3) + 10) * len(self.arms) + 1
 
 
 class RidgePolicy(ArmRegressions):

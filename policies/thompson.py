@@ -220,7 +220,7 @@ def draw_beta(a: list[float], b: list[float]) -> int:
     """Draw one rate per arm; the index of the highest. Rates are compared by their log-odds, which don't round to 1."""
     if not math.isfinite(sum(a) + sum(b)):
         raise ArithmeticError("the posterior is not finite")
-    if len(a) > FEW or min(a) < 1.0 or min(b) < 1.0:
+    if len(a) > FEW:
         return beta_scores(a, b).draw()
     gamma, log = np.random.standard_gamma, math.log
     return pick_best([log(gamma(p) or 1e-300) - log(gamma(q) or 1e-300) for p, q in zip(a, b, strict=True)])

@@ -18,7 +18,7 @@ K = 3.0  # the truncation that was narrowest in simulations; 0 ignores the arm m
 
 
 @dataclass(frozen=True)
-class Sequence:
+class ConfidenceSequence:
     """An interval that holds at all times together with the stated probability."""
 
     low: float
@@ -36,7 +36,7 @@ def betting_sequence(
     *,
     controls: Controls | None = None,
     k: float = K,
-) -> Sequence:
+) -> ConfidenceSequence:
     """The value of a target policy, by betting against every value that it could have.
 
     ``L = sup{m: max_s sum_{t<=s} ln(1 + bet_t(m)(phi_t - m)) >= ln(2/alpha)}``, rewards rescaled to [0, 1]; the upper
@@ -67,7 +67,7 @@ def betting_sequence(
     low = _lower(_scores(w, r, False, controls), used, alpha)
     high = 1.0 - _lower(_scores(w, r, True, controls), used, alpha)
     # Both ends are right together; where they cross, no value is left and the nearest point stands for it.
-    return Sequence(lo + (hi - lo) * low, lo + (hi - lo) * max(low, high), "betting", used)
+    return ConfidenceSequence(lo + (hi - lo) * low, lo + (hi - lo) * max(low, high), "betting", used)
 
 
 def arm_controls(pi: Floats, pmf: Floats, chosen: Ints, w: Floats, k: float = K) -> Controls:

@@ -15,12 +15,12 @@ from app.analysis.ope.evaluate import OffPolicyResult, Origin, evaluate
 from app.analysis.ope.options import OffPolicyOptions
 from app.analysis.options import known, options_of
 from app.analysis.reading import Reading, ReadOptions, read
-from app.analysis.rows import Row
+from app.analysis.rows import JoinedRow
 
 _READ = [field.name.rstrip("_") for field in fields(ReadOptions)]
 
 
-def offpolicy_document(rows: Sequence[Row], body: Mapping[str, Any]) -> OffPolicyResult:
+def offpolicy_document(rows: Sequence[JoinedRow], body: Mapping[str, Any]) -> OffPolicyResult:
     """An off-policy evaluation of rows.
 
     ``candidate`` is ``{"policy": "uniform"}``, ``{"arm": X}``, ``{"table": [...]}``, or ``{"given": true}`` where every
@@ -34,23 +34,23 @@ def offpolicy_document(rows: Sequence[Row], body: Mapping[str, Any]) -> OffPolic
     return evaluate(found.log, _target(body["candidate"], found), options, _origin(found))
 
 
-def inference_document(rows: Sequence[Row], body: Mapping[str, Any]) -> InferenceResult:
+def inference_document(rows: Sequence[JoinedRow], body: Mapping[str, Any]) -> InferenceResult:
     """Inference on the arms of rows; raises ValueError that names the option."""
     reading_options, rest = _split(body, InferenceOptions)
     options = options_of(InferenceOptions, rest | _default_reward(reading_options))
-    found = read(rows, reading_options, options.features)
+    found = _fine(read(rows, reading_options, options.features))
     return infer(found.log, options, found.excluded)
 
 
-def checks_document(rows: Sequence[Row], body: Mapping[str, Any]) -> ChecksResult:
+def checks_document(rows: Sequence[JoinedRow], body: Mapping[str, Any]) -> ChecksResult:
     """The checks of rows; raises ValueError that names the option."""
     reading_options, rest = _split(body, CheckOptions)
     options = options_of(CheckOptions, rest)
-    found = read(rows, reading_options)
+    found = _fine(read(rows, reading_options))
     return check(found.log, options, arrived=found.arrived, excluded=found.excluded)
 
 
-def audit_document(rows: Sequence[Row], body: Mapping[str, Any]) -> AuditResult:
+def audit_document(rows: Sequence[JoinedRow], body: Mapping[str, Any]) -> AuditResult:
     """What an audit can tell from rows alone: nothing is run again. Raises ValueError that names the option."""
     known(body, _READ)
     found = read(rows, _reading_options(body))
@@ -84,6 +84,13 @@ def _target(candidate: Any, found: Reading) -> Target:
     if found.candidate is None:
         raise ValueError("candidate: given needs the candidate's probabilities in every row, as candidate: {ARM: p}")
     return Target.of(found.candidate, found.log)
+
+
+def _fine(found: Reading) -> Reading:
+    """The reading, if propensities are those of its arms."""
+    if found.coarse:
+        raise ValueError("action_key: several actions share a value of it, and no pmf says how likely the value is")
+    return found
 
 
 def _origin(found: Reading) -> Origin:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.analysis.arrays import Floats, check_bounds, check_level
-from app.analysis.betting import Sequence
+from app.analysis.betting import ConfidenceSequence
 
 
 @dataclass
@@ -65,14 +65,16 @@ class EmpiricalBernstein:
         self._upper.add(w * (1.0 - r))
 
     @property
-    def sequence(self) -> Sequence:
+    def sequence(self) -> ConfidenceSequence:
         """The interval after the rows so far."""
         low, high = min(1.0, self._lower.low), 1.0 - min(1.0, self._upper.low)
         scale = self.hi - self.lo
-        return Sequence(self.lo + scale * low, self.lo + scale * max(low, high), "eb")
+        return ConfidenceSequence(self.lo + scale * low, self.lo + scale * max(low, high), "eb")
 
 
-def empirical_bernstein(w: Floats, reward: Floats, lo: float | None, hi: float | None, level: float = 0.95) -> Sequence:
+def empirical_bernstein(
+    w: Floats, reward: Floats, lo: float | None, hi: float | None, level: float = 0.95
+) -> ConfidenceSequence:
     """The same for columns of weights and rewards."""
     live = EmpiricalBernstein(lo, hi, level)
     for weight, each in zip(np.asarray(w).tolist(), np.asarray(reward).tolist(), strict=True):

@@ -19,14 +19,14 @@ _UPPER = 0.975
 Floats = NDArray[np.float64]
 
 
-class Interval(NamedTuple):
+class MeanInterval(NamedTuple):
     """Both ends."""
 
     low: float
     high: float
 
 
-def wilson(successes: float, n: int) -> Interval:
+def wilson(successes: float, n: int) -> MeanInterval:
     """Return the 95 % interval of a rate by Wilson's score (1927); it has a width even after 0 of ``n``.
 
     The ends are (k + z^2/2 -+ z sqrt(k (n - k) / n + z^2/4)) / (n + z^2).
@@ -37,10 +37,10 @@ def wilson(successes: float, n: int) -> Interval:
     """
     z = float(ndtri(_UPPER))
     middle, half = successes + z * z / 2, z * sqrt(successes * (n - successes) / n + z * z / 4)
-    return Interval(max(0.0, (middle - half) / (n + z * z)), min(1.0, (middle + half) / (n + z * z)))
+    return MeanInterval(max(0.0, (middle - half) / (n + z * z)), min(1.0, (middle + half) / (n + z * z)))
 
 
-def student(moments: Moments) -> Interval | None:
+def student(moments: Moments) -> MeanInterval | None:
     """Return the 95 % interval of a mean by Student's t, mean -+ t(.975; n - 1) s / sqrt(n); None if s is 0.
 
     >>> [round(end, 4) for end in student(moments_of([1.0, 2.0, 3.0]))]
@@ -50,10 +50,10 @@ def student(moments: Moments) -> Interval | None:
     if error is None:
         return None
     half = float(stdtrit(moments.count - 1, _UPPER)) * error
-    return Interval(moments.mean - half, moments.mean + half)
+    return MeanInterval(moments.mean - half, moments.mean + half)
 
 
-def mean_interval(values: Sequence[float]) -> Interval | None:
+def mean_interval(values: Sequence[float]) -> MeanInterval | None:
     """Return the 95 % interval of the mean: by Student's t below ``BOOTSTRAP_FROM`` values, else by bootstrap-t.
 
     None if the values are all equal, or only one.
@@ -61,7 +61,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     if moments_of(values).standard_error is None:
         return None
     low, high = mean_intervals(np.asarray(values, dtype=float)[:, None])
-    return Interval(float(low[0]), float(high[0]))
+    return MeanInterval(float(low[0]), float(high[0]))
 
 
 def mean_intervals(values: Floats) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ TOLERANCE = 1e-9  # how far the probabilities of one decision may sum from 1
 
 
 @dataclass(frozen=True, eq=False)
-class Log:
+class DecisionLog:
     """n decisions with their rewards, in the order in which they were made.
 
     Parameters
@@ -81,7 +81,7 @@ class Log:
         """Which finished decisions have no reward, shape (n,)."""
         return np.isnan(self.reward)
 
-    def rows(self, which: Any) -> Log:
+    def rows(self, which: Any) -> DecisionLog:
         """The log of some rows only: a mask, indices or a slice."""
 
         def part(column: Any) -> Any:
@@ -93,7 +93,7 @@ class Log:
         }
         return replace(self, context=context, **columns)
 
-    def with_reward(self, reward: Floats) -> Log:
+    def with_reward(self, reward: Floats) -> DecisionLog:
         """The same decisions with other rewards."""
         return replace(self, reward=reward)
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from app.analysis.arrays import check_bounds
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 CHOICES = ("refuse", "default", "drop", "bounds")
 
 
-def completed(log: Log, choice: str, default: float | None = None) -> list[Log]:
+def completed(log: DecisionLog, choice: str, default: float | None = None) -> list[DecisionLog]:
     """Logs in which no reward is missing: one, or two where missing rewards count as ``lo`` and then as ``hi``.
 
     ``refuse`` and ``drop`` leave the rows out: it is the caller who refuses. ``default`` fills in ``default``.
     ``bounds`` makes no assumption (Manski 1990). Raises ValueError for another choice, or without what it needs.
 
-    >>> log = Log(("a",), np.zeros(2, int), np.ones(2), np.array([0.5, np.nan]), lo=0.0, hi=1.0)
+    >>> log = DecisionLog(("a",), np.zeros(2, int), np.ones(2), np.array([0.5, np.nan]), lo=0.0, hi=1.0)
     >>> [one.reward.tolist() for one in completed(log, "bounds")], len(completed(log, "drop")[0])
     ([[0.5, 0.0], [0.5, 1.0]], 1)
     """

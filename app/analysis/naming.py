@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.analysis.arms import agrees, arm_field, arm_name, arm_of
 from app.analysis.log import TOLERANCE
-from app.analysis.rows import Row
+from app.analysis.rows import JoinedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Named:
     coarse: bool = False
 
 
-def named(rows: Sequence[Row], key: str | None = None) -> list[Named]:
+def named(rows: Sequence[JoinedRow], key: str | None = None) -> list[Named]:
     """The arms of rows that have a propensity.
 
     ``key`` names the field of the action that is the arm. Without it, it is the field that every pmf agrees with; if
     there is none, all of the action. A pmf that does not sum to 1 or disagrees with the propensity is dropped.
 
-    >>> row = Row({}, {"arm": "a", "text": "hi"}, 0.25, {"a": 0.25, "b": 0.75})
+    >>> row = JoinedRow({}, {"arm": "a", "text": "hi"}, 0.25, {"a": 0.25, "b": 0.75})
     >>> named([row])[0].arm
     'a'
     """
@@ -41,7 +41,7 @@ def named(rows: Sequence[Row], key: str | None = None) -> list[Named]:
     return [Named(one.arm, one.propensity, one.pmf, coarse) for one in found] if coarse else found
 
 
-def _found_key(rows: Sequence[Row]) -> str | None:
+def _found_key(rows: Sequence[JoinedRow]) -> str | None:
     """The one field that holds an arm of the pmf in every row that has one."""
     keys: list[str] | None = None
     for row in rows:
@@ -54,7 +54,7 @@ def _found_key(rows: Sequence[Row]) -> str | None:
     return usable[0] if usable else None
 
 
-def _named(row: Row, key: str | None) -> Named:
+def _named(row: JoinedRow, key: str | None) -> Named:
     arm, p = arm_of(row.action, key), row.propensity or 0.0
     pmf = row.pmf if row.pmf is not None and _proper(row.pmf) else None
     if pmf is None:

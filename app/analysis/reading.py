@@ -12,10 +12,10 @@ import numpy as np
 
 from app.analysis.arms import arm_name
 from app.analysis.arrays import Bools, Floats, Ints
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.naming import Named, named
 from app.analysis.options import RewardOption
-from app.analysis.rows import Row, date_of, field_of, reward_of
+from app.analysis.rows import JoinedRow, date_of, field_of, reward_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Reading:
     rewarded. ``coarse``: arms are coarser than what propensities are of. ``pmf_missing``: rows without a usable pmf.
     """
 
-    log: Log
+    log: DecisionLog
     excluded: Mapping[str, int]
     defaults: Mapping[str, int]
     arrived: Bools
@@ -75,10 +75,11 @@ class Reading:
     pmf_missing: int
 
 
-def read(rows: Sequence[Row], options: ReadOptions | None = None, fields: Iterable[str] = ()) -> Reading:
+def read(rows: Sequence[JoinedRow], options: ReadOptions | None = None, fields: Iterable[str] = ()) -> Reading:
     """Columns of the rows that count; ``fields`` are the context fields that the analysis names.
 
-    >>> found = read([Row({}, {"arm": "a"}, 0.5, {"a": 0.5, "b": 0.5}, 1), Row({}, {"arm": "b"}, None, None, 0)])
+    >>> good, bad = JoinedRow({}, {"arm": "a"}, 0.5, {"a": 0.5, "b": 0.5}, 1), JoinedRow({}, {"arm": "b"}, reward=0)
+    >>> found = read([good, bad])
     >>> found.log.arms, found.log.reward.tolist(), found.excluded
     (('a', 'b'), [1.0], {'no_propensity': 1})
     """
@@ -91,7 +92,7 @@ def read(rows: Sequence[Row], options: ReadOptions | None = None, fields: Iterab
     arms = sorted({*arms, *(arm_name(arm) for pmf in extra for arm in pmf)})
     places = {arm: place for place, arm in enumerate(arms)}
     pmf, offered = _pmf(names, places)
-    log = Log(
+    log = DecisionLog(
         tuple(arms),
         np.array([places[one.arm] for one in names], dtype=np.int64),
         np.array([one.propensity for one in names], dtype=float),
@@ -111,11 +112,11 @@ def read(rows: Sequence[Row], options: ReadOptions | None = None, fields: Iterab
     return Reading(log, dict(excluded), dict(defaults), ~log.missing & ~own, candidate, coarse, missing)
 
 
-def _select(rows: Sequence[Row], options: ReadOptions, excluded: Counter[str]) -> list[Row]:
+def _select(rows: Sequence[JoinedRow], options: ReadOptions, excluded: Counter[str]) -> list[JoinedRow]:
     """The rows that count; the others are counted by their first reason."""
     begin, end = date_of(options.from_, "from"), date_of(options.to, "to")
     ripe = _ripe(rows, options)
-    kept: list[Row] = []
+    kept: list[JoinedRow] = []
     seen: set[Hashable] = set()
     for number, row in enumerate(rows, 1):
         if (begin or end) and row.date is None:
@@ -135,7 +136,7 @@ def _select(rows: Sequence[Row], options: ReadOptions, excluded: Counter[str]) -
     return kept
 
 
-def _reason(row: Row, ripe: Callable[[Row], bool], unit: Hashable, seen: set[Hashable]) -> str | None:
+def _reason(row: JoinedRow, ripe: Callable[[JoinedRow], bool], unit: Hashable, seen: set[Hashable]) -> str | None:
     """Why a row does not count, or None."""
     if row.status == "undone":
         return "undone"
@@ -148,7 +149,7 @@ def _reason(row: Row, ripe: Callable[[Row], bool], unit: Hashable, seen: set[Has
     return "zero_propensity" if row.propensity == 0 else None
 
 
-def _ripe(rows: Sequence[Row], options: ReadOptions) -> Callable[[Row], bool]:
+def _ripe(rows: Sequence[JoinedRow], options: ReadOptions) -> Callable[[JoinedRow], bool]:
     """Whether the window of a row is over; taking young rows that are rewarded would favour fast rewards."""
     if options.window is None:
         return lambda row: True
@@ -161,7 +162,7 @@ def _ripe(rows: Sequence[Row], options: ReadOptions) -> Callable[[Row], bool]:
     return lambda row: row.date is not None and as_of is not None and row.date + window <= as_of
 
 
-def _rewards(rows: Sequence[Row], option: RewardOption) -> Floats:
+def _rewards(rows: Sequence[JoinedRow], option: RewardOption) -> Floats:
     found = [
         reward_of(None if row.status == "timeout_failed" else row.reward, option.field, number)
         for number, row in enumerate(rows, 1)
@@ -188,19 +189,19 @@ def _table(tables: Sequence[Mapping[str, float]], places: Mapping[str, int]) -> 
     return found
 
 
-def _units(rows: Sequence[Row], name: str) -> Ints:
+def _units(rows: Sequence[JoinedRow], name: str) -> Ints:
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(_unit(row, name), len(numbers)) for row in rows], dtype=np.int64)
 
 
-def _unit(row: Row, name: str) -> str:
+def _unit(row: JoinedRow, name: str) -> str:
     value = field_of(row.context, name.removeprefix("context."))
     if value is None:
         raise ValueError(f"unit: a row has no {name}")
     return arm_name(value)
 
 
-def _column(rows: Sequence[Row], name: str) -> Any:
+def _column(rows: Sequence[JoinedRow], name: str) -> Any:
     """A context field, as numbers where all of it is, else as it is."""
     values = [field_of(row.context, name) for row in rows]
     if values and all(type(value) in (int, float) for value in values):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.analysis.arrays import Floats
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Predictions:
     expected: Floats
 
 
-def design(log: Log, features: Sequence[str]) -> Floats:
+def design(log: DecisionLog, features: Sequence[str]) -> Floats:
     """The columns (1, features), shape (n, 1 + d); raises ValueError where a feature is not a number in every row."""
     columns = [np.ones(len(log))]
     for name in features:
@@ -45,7 +45,7 @@ class _Ridge:
         self.squares = np.tile(np.eye(width) * penalty, (arms, 1, 1))
         self.products = np.zeros((arms, width))
 
-    def add(self, x: Floats, log: Log, at: slice) -> None:
+    def add(self, x: Floats, log: DecisionLog, at: slice) -> None:
         chosen, reward = log.chosen[at], log.reward[at]
         for arm in np.unique(chosen):
             rows = x[at][chosen == arm]
@@ -69,7 +69,7 @@ def block_slices(n: int, blocks: int) -> list[slice]:
     return [slice(begin, min(n, begin + size)) for begin in range(0, n, size)]
 
 
-def forward(log: Log, x: Floats, penalty: float = 1.0, blocks: int = 20) -> Iterator[tuple[slice, Floats]]:
+def forward(log: DecisionLog, x: Floats, penalty: float = 1.0, blocks: int = 20) -> Iterator[tuple[slice, Floats]]:
     """Each block of rows with its ``q(x, a)``, shape (rows, K), by a model of the blocks before it; 0 in the first.
 
     Folds of K-fold cross-fitting hold later rows, whose probabilities depended on the rewards of earlier ones: under
@@ -81,12 +81,12 @@ def forward(log: Log, x: Floats, penalty: float = 1.0, blocks: int = 20) -> Iter
         model.add(x, log, at)
 
 
-def fit_forward(log: Log, pi: Floats, x: Floats, penalty: float = 1.0, blocks: int = 20) -> Predictions:
+def fit_forward(log: DecisionLog, pi: Floats, x: Floats, penalty: float = 1.0, blocks: int = 20) -> Predictions:
     """Predictions of each block from the blocks before it (Kato 2020; Bibaut et al. 2021)."""
     return _collect(log, pi, forward(log, x, penalty, blocks))
 
 
-def fit_all(log: Log, pi: Floats, x: Floats, penalty: float = 1.0) -> Predictions:
+def fit_all(log: DecisionLog, pi: Floats, x: Floats, penalty: float = 1.0) -> Predictions:
     """Predictions of every row by one model of all rows; for the direct method only, which claims no interval."""
     model = _Ridge(len(log.arms), x.shape[1], penalty)
     model.add(x, log, slice(0, len(log)))
@@ -94,7 +94,7 @@ def fit_all(log: Log, pi: Floats, x: Floats, penalty: float = 1.0) -> Prediction
     return _collect(log, pi, ((at, model.predict(x[at])) for at in blocks))
 
 
-def _collect(log: Log, pi: Floats, predicted: Iterable[tuple[slice, Floats]]) -> Predictions:
+def _collect(log: DecisionLog, pi: Floats, predicted: Iterable[tuple[slice, Floats]]) -> Predictions:
     found = Predictions(np.zeros(len(log)), np.zeros(len(log)))
     for at, q in predicted:
         found.own[at] = q[np.arange(len(q)), log.chosen[at]]

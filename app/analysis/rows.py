@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JoinedRow:
     """One decision with its reward, in the order of decisions.
 
     Parameters
@@ -48,7 +48,7 @@ class Row:
 _OBJECTS = ("context", "action", "pmf", "candidate")
 
 
-def row_of(document: Any, number: int) -> Row:
+def row_of(document: Any, number: int) -> JoinedRow:
     """The row of a JSON object; raises ValueError that names row ``number`` and what is wrong with it.
 
     A propensity may stand within the action. One that is no probability counts as none.
@@ -64,7 +64,7 @@ def row_of(document: Any, number: int) -> Row:
     action = document.get("action")
     if action is None:
         raise ValueError(f"row {number}: action is missing")
-    return Row(
+    return JoinedRow(
         context=document.get("context") or {},
         action=action,
         propensity=_probability(document.get("propensity", action.get("propensity"))),
@@ -78,7 +78,7 @@ def row_of(document: Any, number: int) -> Row:
     )
 
 
-def rows_of(documents: Iterable[Any]) -> list[Row]:
+def rows_of(documents: Iterable[Any]) -> list[JoinedRow]:
     """The rows of JSON objects, numbered from 1 in errors."""
     return [row_of(document, number) for number, document in enumerate(documents, 1)]
 

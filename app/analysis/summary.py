@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.analysis.intervals import Interval, mean_interval, mean_intervals, quantiles, student, wilson
+from app.analysis.intervals import MeanInterval, mean_interval, mean_intervals, quantiles, student, wilson
 from app.domain.moments import Moments
 from app.domain.simulation import ArmTotals, RepetitionResult
 
@@ -24,7 +24,7 @@ class Spread:
     """A mean over repetitions, its interval where it has one, and the repetitions' 5 %, 50 % and 95 % quantiles."""
 
     mean: float
-    interval: Interval | None
+    interval: MeanInterval | None
     quantiles: list[float]
 
 
@@ -63,7 +63,7 @@ def _mean_reward(arms: Sequence[ArmTotals]) -> dict[str, float | None]:
     return row
 
 
-def reward_interval(rewards: Moments, *, binary: bool) -> Interval | None:
+def reward_interval(rewards: Moments, *, binary: bool) -> MeanInterval | None:
     """Return the 95 % interval of a mean reward: Wilson's if the rewards are ``binary`` (0 or 1), else Student's t.
 
     None if there is no reward, or if they are not binary and all equal.

@@ -9,9 +9,9 @@ from typing import Any
 
 from app.analysis.arrays import to_json
 from app.analysis.documents import audit_document, checks_document, inference_document, offpolicy_document
-from app.analysis.rows import Row, rows_of
+from app.analysis.rows import JoinedRow, rows_of
 
-KINDS: Mapping[str, Callable[[list[Row], Mapping[str, Any]], Any]] = {
+KINDS: Mapping[str, Callable[[list[JoinedRow], Mapping[str, Any]], Any]] = {
     "offpolicy": offpolicy_document,
     "audit": audit_document,
     "inference": inference_document,

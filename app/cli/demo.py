@@ -1,4 +1,4 @@
-"""What ``thetaloop demo`` adds to ``serve``: an account, ready-made experiments and some traffic."""
+"""What ``thetaloop demo`` adds to ``serve``: an account, an experiment from each template, and some traffic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.catalogue import Template
 from app.services.services import Services
 
 ACCOUNT = "demo"
-_SHOWN = (0, 11, 20)  # the ready-made experiments whose calls are printed
+_SHOWN = (0, 11, 20)  # the templates whose calls are printed
 _VISITS, _VISITS_SHOWN = 40, 200
 _AT_ONCE = 20
 _FED_AT_ONCE = 4
@@ -38,7 +38,7 @@ async def prepared(services: Services, url: str) -> str:
         [
             f"open {url}/ui/sign-in in a browser",
             f"sign in as {ACCOUNT} with the password {password}",
-            f"{len(known)} experiments are there, each with some visits; try one from another terminal:",
+            f"{len(known)} experiments are there, each with some visits; paste these calls into another terminal:",
             *(
                 line
                 for experiment, default in known
@@ -46,7 +46,7 @@ async def prepared(services: Services, url: str) -> str:
                 for line in _calls(url, experiment, default)
             ),
             "",
-            f"{url}/exp has the ids and keys of all of them for whoever is signed in, {url}/exp/defaults where they",
+            f"Signed in, {url}/exp lists all of them with their keys, and {url}/exp/defaults the templates they",
             "come from.",
         ]
     )

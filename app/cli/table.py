@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
-from app.analysis.intervals import BOOTSTRAP_FROM, Interval
+from app.analysis.intervals import BOOTSTRAP_FROM, MeanInterval
 from app.analysis.summary import TOTAL, Spread, arms_table, regrets
 from app.domain.simulation import Plan, RepetitionResult
 
@@ -61,19 +61,21 @@ def _reward(row: Mapping[str, Any]) -> tuple[str, str]:
         return "-", "-"
     if "mean_reward_low" not in row:
         return _number(row["mean_reward"], None), "-"
-    interval = Interval(row["mean_reward_low"], row["mean_reward_high"])
+    interval = MeanInterval(row["mean_reward_low"], row["mean_reward_high"])
     return _number(row["mean_reward"], interval), _range(interval)
 
 
-def _range(interval: Interval) -> str:
+def _range(interval: MeanInterval) -> str:
     return f"{_number(interval.low, interval)} to {_number(interval.high, interval)}"
 
 
-def _number(value: float, interval: Interval | None) -> str:
+def _number(value: float, interval: MeanInterval | None) -> str:
     """Return the number to the digits that its interval supports: two of half the interval's width.
 
-    >>> _number(1e9 + 0.0211, Interval(1e9 - 0.02, 1e9 + 0.06)), _number(2 / 3, None), _number(1534.2, Interval(0, 3e3))
-    ('1000000000.021', '0.6667', '1534')
+    >>> _number(1e9 + 0.0211, MeanInterval(1e9 - 0.02, 1e9 + 0.06)), _number(2 / 3, None)
+    ('1000000000.021', '0.6667')
+    >>> _number(1534.2, MeanInterval(0, 3e3))
+    '1534'
     """
     width = (interval.high - interval.low) / 2 if interval is not None else 0.0
     if not width > 0 or abs(value) >= _FIXED_BELOW:

@@ -1,4 +1,4 @@
-"""What pages load: our style sheet, scripts and icon, and the code editor Monaco out of the package ``rocher``.
+"""What pages load: our style sheet, scripts, icon and names of the library, and Monaco out of the package ``rocher``.
 
 Files are named one by one, so a path in a request never becomes a path on the disk. They are read, hashed and
 compressed once, on a thread, when the first page is asked for: compressing megabytes on the event loop at every
@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import importlib.util
+import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from tornado.web import HTTPError
 
+from app.dashboard.library import library
 from app.errors import ConfigurationError
 from app.http.base import Handler
 
@@ -24,6 +26,7 @@ _OURS = Path(__file__).parent / "static"
 _TYPES = {
     ".css": "text/css; charset=UTF-8",
     ".js": "text/javascript; charset=UTF-8",
+    ".json": "application/json; charset=UTF-8",
     ".svg": "image/svg+xml",
 }
 # The editor and what colours Python and JSON. The other languages, above all TypeScript with its 7 MB, stay out.
@@ -95,16 +98,16 @@ def _folder(package: str) -> Path:
 
 
 def _read(paths: dict[str, Path]) -> Collection:
-    files = {name: _asset(path) for name, path in paths.items()}
+    files = {name: _asset(path.read_bytes(), path.suffix) for name, path in paths.items()}
+    files["library.json"] = _asset(json.dumps(library()).encode(), ".json")
     version = sha256("".join(asset.etag for asset in files.values()).encode()).hexdigest()[:12]
     return Collection(version, files)
 
 
-def _asset(path: Path) -> Asset:
-    plain = path.read_bytes()
+def _asset(plain: bytes, suffix: str) -> Asset:
     packed = gzip.compress(plain, 6, mtime=0)
     return Asset(
-        content_type=_TYPES[path.suffix],
+        content_type=_TYPES[suffix],
         etag=sha256(plain).hexdigest()[:32],
         plain=plain,
         packed=packed if len(packed) < _SMALLER * len(plain) else b"",

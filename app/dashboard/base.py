@@ -40,9 +40,7 @@ _LOADER = Loader(str(__file__).rpartition("/")[0] + "/templates", whitespace="al
 
 
 class PageHandler(Handler):
-    """A page for people: it shows errors as a page, and sends whoever is not signed in to sign in first,
-    unless it is ``open`` to everybody.
-    """
+    """A page: errors are pages too, and without a session it redirects to the sign-in page unless it is ``open``."""
 
     content_type = "text/html; charset=UTF-8"
     open = False
@@ -56,7 +54,7 @@ class PageHandler(Handler):
             self.set_header(name, value)
 
     async def prepare(self) -> None:
-        """Find out who is signed in, and take a form only from a page of our own."""
+        """Find the user, and refuse forms that other sites send or that lack the XSRF token."""
         assets: Assets = self.settings["assets"]
         self._collection = await assets.collection()
         super().prepare()
@@ -77,7 +75,7 @@ class PageHandler(Handler):
 
     @property
     def reader(self) -> User:
-        """Who is signed in, on a page that is not open to everybody."""
+        """The user, on a page that is not ``open``."""
         assert self.user is not None
         return self.user
 
@@ -110,7 +108,7 @@ class PageHandler(Handler):
         return wanted if _LOCAL_PATH.fullmatch(wanted) else HOME
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """To whoever is not signed in, an error is the page to sign in."""
+        """Redirect to the sign-in page if the error is that nobody is signed in."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, NotSignedIn) and not self._headers_written:
             self.clear()
@@ -120,7 +118,7 @@ class PageHandler(Handler):
         super().send_error(status_code, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """A page that says what happened and what to do."""
+        """Show a page that says what happened and what to do."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if self._collection is None:  # refused before anything was prepared, as an unknown method is
             super().write_error(status_code, **kwargs)
@@ -134,16 +132,16 @@ class PageHandler(Handler):
 def _explained(status: int, error: BaseException | None) -> tuple[str, str]:
     """A heading and a sentence for people."""
     if isinstance(error, NotYours) or status == 404:
-        return "There is nothing here", "The page or experiment does not exist, or it belongs to somebody else."
+        return "Page not found", "The page or experiment does not exist, or it belongs to another user."
     if isinstance(error, AdminsOnly):
         return "For administrators only", "Ask an administrator of this server to do this, or to make you one."
     if isinstance(error, ThetaloopError):
-        return _TITLES.get(status, "That did not work"), error.message[:1].upper() + error.message[1:] + "."
+        return _TITLES.get(status, "The request failed"), error.message[:1].upper() + error.message[1:] + "."
     if isinstance(error, HTTPError) and status == 403:
         return "This form is no longer valid", "Allow cookies for this site, reload the page and send the form again."
     if status < 500:
-        return _TITLES.get(status, "That did not work"), f"The server refused the request: {responses.get(status, '')}."
-    return "Something went wrong on our side", "The server made a mistake; its log says which. Try again in a moment."
+        return _TITLES.get(status, "The request failed"), f"The server answered: {responses.get(status, '')}."
+    return "Internal error", "The server log has the details. Try again in a moment."
 
 
 _TITLES = {

@@ -8,24 +8,29 @@ from app.dashboard.assets import AssetHandler
 from app.dashboard.base import HOME, SIGN_IN, PageHandler
 from app.dashboard.pages.accounts import AccountPage, UsersPage
 from app.dashboard.pages.editor import EditorPage, RevisionPage
-from app.dashboard.pages.experiments import DeleteExperimentPage, ExperimentsPage, NewExperimentPage
+from app.dashboard.pages.experiments import (
+    DeleteExperimentPage,
+    ExperimentsPage,
+    NewExperimentPage,
+    ResetExperimentPage,
+)
 from app.dashboard.pages.glossary import TERMS
 from app.dashboard.pages.sign_in import SignInPage, SignOut
 from app.http.base import Handler
 
 
 class ToPages(Handler):
-    """``/``: whoever opens the server in a browser wants its pages."""
+    """``/``: in a browser, the address of the server leads to its pages."""
 
     def get(self) -> None:
-        """To the list of experiments."""
+        """Redirect to the list of experiments."""
         self.redirect(HOME)
 
     head = get
 
 
 class HelpPage(PageHandler):
-    """``/ui/help``: how it works in a minute, and the words of the field."""
+    """``/ui/help``: how it works in a minute, and the glossary."""
 
     open = True
 
@@ -35,12 +40,12 @@ class HelpPage(PageHandler):
 
 
 class NoPage(PageHandler):
-    """Whatever else is asked for under ``/ui``."""
+    """Any other path under ``/ui``."""
 
     open = True
 
     async def prepare(self) -> None:
-        """There is nothing, whatever the method."""
+        """Answer 404, whatever the method."""
         await super().prepare()
         raise HTTPError(404)
 
@@ -55,6 +60,7 @@ ROUTES: list[tuple[str, type[Handler]]] = [
     (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})", EditorPage),
     (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/revisions/([0-9]{{1,9}})", RevisionPage),
     (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/delete", DeleteExperimentPage),
+    (rf"{HOME}/([0-9A-Za-z_-]{{1,64}})/reset", ResetExperimentPage),
     (r"/ui/account", AccountPage),
     (r"/ui/users", UsersPage),
     (r"/ui/help", HelpPage),

@@ -67,7 +67,8 @@ class RunResults:
     """What a simulation has come to so far; ``series`` is None where it was not read.
 
     ``arms`` is a table by arm, ``series`` has lists by draws, see ``app.analysis.summary``. The regret is None where
-    the expected rewards are unknown, the ends of its interval where the simulation was not repeated.
+    the expected rewards are unknown; the ends of its 95 % interval, its median and its 5 % and 95 % quantiles where the
+    simulation was not repeated, or too seldom.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,6 +76,9 @@ class RunResults:
     regret: float | None = None
     regret_low: float | None = None
     regret_high: float | None = None
+    regret_median: float | None = None
+    regret_q05: float | None = None
+    regret_q95: float | None = None
 
 
 @dataclass(frozen=True)

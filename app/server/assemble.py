@@ -192,10 +192,26 @@ async def running_front(config: Config, path: Path, number: int) -> AsyncIterato
         yield await stack.enter_async_context(_services(config, store, *remote, places))
 
 
+def confinement_told(active: dict[str, Any]) -> str:
+    """What confines scripts, as a line for the log.
+
+    >>> confinement_told({"seccomp": True, "landlock": 7, "namespaces": False, "breaches": [], "safe": True})
+    'confinement of scripts: seccomp, landlock'
+    >>> confinement_told({"safe": False, "unsafe": True})
+    'confinement of scripts: none, as sandbox.unsafe is set'
+    """
+    if active.get("unsafe"):
+        return "confinement of scripts: none, as sandbox.unsafe is set"
+    if not active["safe"]:
+        return f"confinement of scripts: none, so they are refused: {active.get('reason') or active.get('breaches')}"
+    layers = [name for name, state in active.items() if state and name not in ("safe", "breaches")]
+    return f"confinement of scripts: {', '.join(layers)}"
+
+
 @asynccontextmanager
 async def _running_engine(config: Config, store: Store) -> AsyncIterator[tuple[Engine, Pool, Trials]]:
     async with running_pool(config) as pool, AsyncExitStack() as stack:
-        _log.info("confinement of scripts: %s", pool.active)
+        _log.info("%s", confinement_told(pool.active))
         engine = Engine(store, pool, _limits(config))
         stack.push_async_callback(engine.close)
         jobs = Jobs(store, engine, _times(config))

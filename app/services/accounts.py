@@ -86,7 +86,7 @@ class Accounts:
     async def change_password(self, user: User, password: str, new_password: str) -> None:
         """Set a new password, given the old one; every session ends."""
         if not await self._is_password(user.name, password):
-            raise InvalidParameter("password", "this is not your present password")
+            raise InvalidParameter("password", "this is not your current password")
         await self.set_password(user.name, new_password)
 
     async def set_password(self, name: str, new_password: str) -> None:

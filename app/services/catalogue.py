@@ -17,13 +17,16 @@ _FOLDER = Path(__file__).resolve().parents[2] / "defaults"
 
 @dataclass(frozen=True)
 class Template:
-    """A ready-made experiment under its pinned id; ``example`` is an action it may take, with a reward.
+    """A ready-made experiment under its pinned id; ``title`` names its algorithm.
+
+    ``question`` is what it answers, and ``example`` an action it may take, with a reward.
 
     ``expected_reward`` is the truth of its simulated world by arm, where that is one number for each.
     """
 
     id: int
     title: str
+    question: str
     summary: str
     scripts: dict[str, Any]
     options: dict[str, Any]
@@ -71,6 +74,7 @@ def _read(folder: Path) -> Template:
     return Template(
         id=about["id"],
         title=about["title"],
+        question=about["question"],
         summary=" ".join(about["summary"].split()),
         scripts={name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in SCRIPTS},
         options=about.get("options", {}),

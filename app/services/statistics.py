@@ -14,6 +14,7 @@ from app.domain.experiment import Head
 from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
 from app.domain.theta import as_theta
 from app.errors import InvalidParameter, NotYours
+from app.services.failing import Failing, find_failing
 from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS, Log
 from app.storage.store import Store
 
@@ -62,6 +63,13 @@ class Statistics:
         heads = await self._store.heads.find(exp_ids)
         found = await asyncio.gather(*(self._summary(head) for head in heads.values()))
         return dict(zip(heads, found, strict=True))
+
+    async def failing(self, exp_ids: list[str]) -> dict[str, Failing | None]:
+        """What fails in each experiment, or None; a few reads for each, but none for those that were deleted."""
+        heads = (await self._store.heads.find(exp_ids)).values()
+        recent = self._store.recent_calls
+        found = await asyncio.gather(*(find_failing(recent, head.exp_id, head.revision) for head in heads))
+        return dict(zip((head.exp_id for head in heads), found, strict=True))
 
     async def _summary(self, head: Head) -> Summary:
         return Summary(

@@ -15,6 +15,7 @@ from app.storage.client import Connection, Storage
 from app.storage.documents import Document, from_document
 from app.storage.elections import complete_after_election
 from app.storage.heads import DELETING, Heads
+from app.storage.indexes import ALPHABETICAL
 from app.storage.outages import translate_outages
 from app.storage.thetas import THERE
 from app.storage.transactions import Transactions
@@ -43,12 +44,14 @@ class Experiments(Storage):
 
     @translate_outages
     async def listed(self, owner: str, search: str, skip: int, limit: int) -> tuple[list[ExperimentListItem], int]:
-        """Some of a user's experiments whose names contain ``search``, by name, and how many there are of them."""
-        wanted: Document = {"owner": owner}
+        """Some of a user's experiments whose names contain ``search``, in alphabetical order, and their number."""
+        # A collation compares the owners as well, and a Kelvin sign equals a K to it; a regular expression is exact.
+        wanted: Document = {"$and": [{"owner": owner}, {"owner": {"$regex": f"^{re.escape(owner)}$"}}]}
         if search:
             wanted["name"] = {"$regex": re.escape(search), "$options": "i"}
         fields = {"name": 1, "created": 1, "has_policy": {"$ne": ["$get_action", ""]}}
-        found = self.db.experiments.find(wanted, fields).sort("name", 1).skip(skip).limit(limit)
+        found = self.db.experiments.find(wanted, fields).collation(ALPHABETICAL)
+        found = found.sort([("name", 1), ("_id", 1)]).skip(skip).limit(limit)
         rows = [ExperimentListItem(row["_id"], row["name"], row["created"], row["has_policy"]) async for row in found]
         return rows, await self.db.experiments.count_documents(wanted)
 

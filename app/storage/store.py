@@ -19,6 +19,7 @@ from app.storage.leases import Leases
 from app.storage.orphans import Orphans
 from app.storage.outages import translate_outages
 from app.storage.pages import Pages
+from app.storage.recent_calls import RecentCalls
 from app.storage.requests import Requests
 from app.storage.rewards import Rewards, ScriptErrors
 from app.storage.settings import SharedSettings
@@ -57,6 +58,7 @@ class Store(Storage):
         self.sessions = Sessions(connection)
         self.failures = Failures(connection)
         self.pages = Pages(connection)
+        self.recent_calls = RecentCalls(connection)
         self.counters = Counters(connection)
         self.snapshots = Snapshots(connection)
         self.leases = Leases(connection)

@@ -21,17 +21,17 @@ def test_a_changed_password_ends_the_sessions_elsewhere(
     signed_in: Visitor, elsewhere: Researcher, account: str
 ) -> None:
     page = signed_in("/ui/account")
-    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password", exact=True).fill(" a new password ")
-    page.get_by_label("New password, once more").fill("another one")
+    page.get_by_label("Confirm new password").fill("another one")
     page.get_by_role("button", name="Change password").click()
     assert page.get_by_role("alert").inner_text() == "The two new passwords differ."
-    page.get_by_label("New password, once more").fill(" a new password ")
+    page.get_by_label("Confirm new password").fill(" a new password ")
     page.get_by_role("button", name="Change password").click()
     toast = page.get_by_role("status")
     toast.wait_for()
     assert toast.inner_text() == "Your password was changed."
-    assert page.get_by_label("Present password").input_value() == ""
+    assert page.get_by_label("Current password").input_value() == ""
     assert elsewhere.http.get("/user").status_code == 401
     signed_in("/ui/account")
     assert page.url.endswith("/ui/account")
@@ -45,13 +45,13 @@ def test_a_changed_password_ends_the_sessions_elsewhere(
 def test_the_wrong_present_password_is_told(signed_in: Visitor) -> None:
     page = signed_in("/ui/account")
     signed_in.expect(400)
-    page.get_by_label("Present password").fill("wrong")
-    for label in ("New password", "New password, once more"):
+    page.get_by_label("Current password").fill("wrong")
+    for label in ("New password", "Confirm new password"):
         page.get_by_label(label, exact=True).fill("another password")
     page.get_by_role("button", name="Change password").click()
     alert = page.get_by_role("alert").filter(visible=True)
     alert.wait_for()
-    assert alert.inner_text() == "Password: this is not your present password."
+    assert alert.inner_text() == "Password: this is not your current password."
 
 
 def test_signing_out_everywhere_ends_this_session_too(signed_in: Visitor, elsewhere: Researcher) -> None:

@@ -58,10 +58,10 @@ def test_an_experiment_is_written_mended_saved_tried_compared_and_restored(signe
     exp_id = create(signed_in)["id"]
     page = open_editor(signed_in, exp_id)
 
-    # Fill in a ready-made experiment.
-    page.get_by_label("Ready-made experiment").select_option(label="E-Greedy")
+    # Load a template.
+    page.get_by_label("Template").select_option("3")
     expect(page.locator("#default-summary")).to_contain_text("Nine visitors in ten")
-    page.get_by_role("button", name="Fill in").click()
+    page.get_by_role("button", name="Load template").click()
     expect(page.locator("#pane-get_action .view-lines")).to_contain_text("self.action")
     expect(page.locator("#save-state")).to_have_text("There are unsaved changes")
 
@@ -95,9 +95,9 @@ def test_an_experiment_is_written_mended_saved_tried_compared_and_restored(signe
     page.get_by_label("Context", exact=True).fill('{"age": 7}')
     page.get_by_role("button", name="Get an action").click()
     expect(page.locator("#try-action")).to_contain_text("propensity")
-    page.get_by_role("button", name=re.compile("Make one up.*a reward")).click()
+    page.get_by_role("button", name="Simulate reward").click()
     expect(page.get_by_label("Reward", exact=True)).to_have_value(re.compile(r'\{"value":[01]\}'))
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     table = page.get_by_role("table", name="What would change in theta")
     expect(table.get_by_role("row")).to_have_count(3)
     expect(table).to_contain_text("arm:")
@@ -140,9 +140,9 @@ def test_without_the_code_editor_plain_fields_do_the_same(signed_in: Visitor) ->
     field.fill("self.set_theta({'n': 1})")
     save(page, 2)
     assert saved(signed_in, exp_id)["set_reward"] == "self.set_theta({'n': 1})"
-    page.get_by_label("Ready-made experiment").select_option(label="AB Test")
-    page.get_by_role("button", name="Fill in").click()
-    page.get_by_role("button", name="Replace them").click()
+    page.get_by_label("Template").select_option("0")
+    page.get_by_role("button", name="Load template").click()
+    page.get_by_role("dialog").get_by_role("button", name="Load template").click()
     expect(field).to_have_value(re.compile("Proportion|Count|Mean"))
     save(page, 3, "AB")
     page.get_by_role("link", name="Revision 3").click()
@@ -177,10 +177,11 @@ def test_the_keyboard_is_enough(signed_in: Visitor) -> None:
         raise AssertionError(f"Tab does not lead to {selector}")
 
     tab_to("#default")
-    page.keyboard.type("E-Greedy")
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
     tab_to("#fill")
     page.keyboard.press("Enter")
-    expect(page.locator("#announcement")).to_contain_text("E-Greedy is filled in")
+    expect(page.locator("#announcement")).to_contain_text("E-Greedy is loaded")
     inside = ".monaco-editor :is(textarea, .native-edit-context)"
     tab_to(f"#pane-get_context {inside}")
     page.keyboard.press("Control+m")
@@ -228,7 +229,7 @@ def test_a_narrow_screen_shows_everything(visitors: Callable[..., Visitor], acco
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
     page = open_editor(visit, exp_id)
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     table = page.get_by_role("table", name="What would change in theta")
     expect(table).to_be_visible()
     write(page, "get_context", "# x\n", keys="Control+Home")
@@ -246,7 +247,7 @@ def test_a_narrow_screen_shows_everything(visitors: Callable[..., Visitor], acco
 @pytest.mark.slow
 def test_rewards_are_tried_one_by_one_for_the_action_above_them(signed_in: Visitor) -> None:
     page = open_editor(signed_in, create(signed_in, **COUNTING)["id"])
-    give, action = page.get_by_role("button", name="Give this reward"), page.locator("#try-action")
+    give, action = page.get_by_role("button", name="Apply reward (dry run)"), page.locator("#try-action")
     give.click()
     table = page.get_by_role("table", name="What would change in theta")
     expect(table.locator(".new")).to_have_text("1")
@@ -276,13 +277,19 @@ def test_what_somebody_else_saved_is_not_overwritten_unseen(signed_in: Visitor) 
     write(page, "get_context", "# mine\n", keys="Control+Home")
     page.keyboard.press("Control+s")
     conflict = page.locator("#conflict")
-    expect(conflict).to_contain_text("Somebody saved revision 2 meanwhile")
+    expect(conflict).to_contain_text("You, in another window, saved revision 2 meanwhile (changed: get_context)")
     assert saved(signed_in, exp_id)["get_context"] == "# theirs"
     with signed_in.context.expect_page() as opened:
         conflict.get_by_role("link").click()
     expect(opened.value.locator(".difference ins").first).to_contain_text("# theirs")
     opened.value.close()
-    conflict.get_by_role("button", name="Save mine after it").click()
+    conflict.get_by_role("button", name="Overwrite with my version").click()
+    question = page.get_by_role("dialog", name="Overwrite revision 2?")
+    expect(question).to_contain_text("What was changed there (get_context) is replaced")
+    question.get_by_role("button", name="Cancel").click()
+    assert saved(signed_in, exp_id)["get_context"] == "# theirs"
+    conflict.get_by_role("button", name="Overwrite with my version").click()
+    question.get_by_role("button", name="Overwrite").click()
     expect(page.locator("#announcement")).to_have_text("Saved as revision 3")
     expect(conflict).to_be_hidden()
     assert saved(signed_in, exp_id)["get_context"].startswith("# mine")
@@ -315,7 +322,7 @@ def test_an_option_that_is_wrong_is_told_beside_its_field(signed_in: Visitor) ->
     page.get_by_label("Give advice ids").check()
     for label, wrong, right in (
         ("Default reward", "{", '{"value": 0}'),
-        ("Hours to wait for the reward", "100000", "24"),
+        ("Reward window (hours)", "100000", "24"),
         ("Name", "Taken", "Free"),
     ):
         field = page.get_by_label(label)
@@ -350,7 +357,7 @@ def test_hostile_text_is_shown_as_text(signed_in: Visitor) -> None:
     assert page.locator("#get_context").input_value() == f"# {HOSTILE}"
     assert json.loads(page.locator("#default_reward").input_value()) == {HOSTILE: HOSTILE}
     page.get_by_label("Context", exact=True).fill(json.dumps({HOSTILE: HOSTILE}))
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     expect(page.locator("#try-theta td.new")).to_have_text("1")
     expect(page.locator("#try-theta tbody th")).to_contain_text(HOSTILE)
     expect(page.locator("#try-action pre")).to_contain_text("</script>")
@@ -358,7 +365,7 @@ def test_hostile_text_is_shown_as_text(signed_in: Visitor) -> None:
         page.get_by_text(title).click()
     expect(page.locator("#try-shown pre").first).to_contain_text("</script>")
     write(page, "set_reward", f"\nraise ValueError({HOSTILE!r})  # {HOSTILE}")
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     expect(page.locator("#try-failed")).to_contain_text(f"ValueError: {HOSTILE}")
     save(page, 2, HOSTILE)
     expect(page.locator("#revision-list .note").first).to_have_text(HOSTILE)
@@ -379,7 +386,7 @@ def test_hostile_text_is_shown_as_text(signed_in: Visitor) -> None:
 @pytest.mark.parametrize("advice", [True, False])
 @pytest.mark.slow
 def test_the_code_to_copy_works(signed_in: Visitor, advice: bool) -> None:
-    """Each of the three asks for an action and rewards it, once; with the context and reward that were tried."""
+    """curl's and Python's ask for an action and reward it, once; with the context and reward that were tried."""
     options = {"advice_id": True, "delta_hours": 0, "default_reward": {}} if advice else {}
     exp = create(
         signed_in, **COUNTING | {"get_action": COUNTING["get_action"] + "\nassert self.context['it\\'s']"}, **options
@@ -389,17 +396,9 @@ def test_the_code_to_copy_works(signed_in: Visitor, advice: bool) -> None:
     page.get_by_label("Reward", exact=True).fill('{"value": 3, "bought": false}')
     page.get_by_role("button", name="Get an action").click()
     expect(page.locator("#try-action")).to_contain_text("propensity")
-    code = {}
-    for language in ("curl", "JavaScript", "Python"):
-        snippet = page.locator(f'.snippet[data-language="{language}"]:not([hidden])')
-        code[language] = snippet.locator("code").inner_text() if snippet.get_attribute("open") is not None else ""
-        if not code[language]:
-            snippet.locator("summary").click()
-            code[language] = snippet.locator("code").inner_text()
-    python = run([sys.executable, "-c", code["Python"]])
+    python = run([sys.executable, "-c", code_of(page, "Python")])
     assert "arm" in python
-    assert page.evaluate(f"(async () => {{ {code['JavaScript']} \n return 'done' }})()") == "done"
-    ask, tell = code["curl"].split("\n\n")
+    ask, tell = code_of(page, "curl").split("\n\n")
     answer = json.loads(run(["bash", "-c", ask]))
     if advice:
         tell = tell.replace("ADVICE_ID", answer["advice_id"], 2).replace(
@@ -407,9 +406,17 @@ def test_the_code_to_copy_works(signed_in: Visitor, advice: bool) -> None:
         )
     assert json.loads(run(["bash", "-c", tell])) == {"status": "success"}
     rows = page.request.get(f"{signed_in.url}/stats/{exp['id']}/rewardlog").json()
-    assert [row["reward"] for row in rows] == [{"value": 3, "bought": False}] * 3
-    assert [row["context"] for row in rows] == [{"it's": [True, None, 0.5]}] * 3
-    assert ["advice_id" in row for row in rows] == [advice] * 3
+    assert [row["reward"] for row in rows] == [{"value": 3, "bought": False}] * 2
+    assert [row["context"] for row in rows] == [{"it's": [True, None, 0.5]}] * 2
+    assert ["advice_id" in row for row in rows] == [advice] * 2
+
+
+def code_of(page: Page, language: str) -> str:
+    """The code to copy in that language."""
+    snippet = page.locator(f'.snippet[data-language="{language}"]:not([hidden])')
+    if snippet.get_attribute("open") is None:
+        snippet.locator("summary").click()
+    return snippet.locator("code").inner_text()
 
 
 def run(command: list[str]) -> str:
@@ -425,4 +432,4 @@ def test_another_users_experiment_has_no_page(signed_in: Visitor, server: Server
     signed_in.sign_in(fresh(server))
     for path in ("", "/revisions/1"):
         page = signed_in(f"/ui/experiments/{exp_id}{path}", expect=404)
-        expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")

@@ -69,7 +69,7 @@ def test_in_a_trial_and_in_the_code_to_copy(signed_in: Visitor, exp_id: str) -> 
     page.wait_for_selector("html[data-ready]")
     page.get_by_label("Context", exact=True).fill(json.dumps({HOSTILE: HOSTILE}))
     page.get_by_label("Reward", exact=True).fill(json.dumps({HOSTILE: HOSTILE}))
-    page.get_by_role("button", name="Give this reward").click()
+    page.get_by_role("button", name="Apply reward (dry run)").click()
     expect(page.locator("#try-theta tbody th").first).to_contain_text("onerror")
     harmless(page)
     for snippet in page.locator(".snippet:not([hidden])").all():

@@ -18,6 +18,8 @@ PAGES = {
     "editor": "/ui/experiments/{id}",
     "revision": "/ui/experiments/{id}/revisions/2",
     "delete": "/ui/experiments/{id}/delete",
+    "reset": "/ui/experiments/{id}/reset",
+    "copy": "/ui/experiments/new?from={id}",
     "account": "/ui/account",
     "users": "/ui/users",
     "help": "/ui/help",
@@ -125,7 +127,9 @@ def test_everything_can_be_done_with_the_keyboard(visit: Visitor, account: str) 
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: not url.endswith("new"))
     visit("/ui/experiments")
-    tab_to("Delete By keyboard")
+    tab_to("Actions for By keyboard")
+    page.keyboard.press("Enter")
+    tab_to("Delete")
     page.keyboard.press("Enter")
     page.wait_for_url("**/delete")
     page.wait_for_function("document.activeElement.id === 'typed'")

@@ -152,6 +152,12 @@ def test_a_server_without_any_account_says_how_to_make_one(
     visit.sign_in("first")
 
 
+def test_a_forgotten_password_is_an_administrators_matter(visit: Visitor) -> None:
+    page = visit("/ui/sign-in")
+    page.get_by_text("Forgot password?").click()
+    assert "thetaloop user passwd NAME" in page.inner_text("main")
+
+
 @pytest.mark.parametrize("path", ["/", "/ui", "/ui/"])
 def test_the_roots_lead_to_the_pages(server: Server, path: str) -> None:
     answer = httpx.get(server.url + path)

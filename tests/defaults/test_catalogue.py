@@ -46,7 +46,7 @@ TITLES = {
 DEFAULTS = Catalogue().all()
 DRAWS = 1500
 # Keys of experiment.yml in their order; those in brackets where there is a use for them.
-KEYS = "id title summary references [options] arms [by] best_arm expected_reward [until] example"
+KEYS = "id title question summary references [options] arms [by] best_arm expected_reward [until] example"
 
 each_default = pytest.mark.parametrize("default", DEFAULTS, ids=[default.title for default in DEFAULTS])
 
@@ -55,6 +55,7 @@ def test_ids_and_titles_are_pinned(researcher: Researcher) -> None:
     listed = researcher.http.get("/exp/defaults").json()
     assert {id: listed[str(id)] for id in TITLES} == TITLES
     assert len(ABOUT) == len(DEFAULTS) == len(listed)
+    assert len({default.question for default in DEFAULTS}) == len(DEFAULTS)
 
 
 @each_default
@@ -63,6 +64,7 @@ def test_each_tells_what_it_is_and_how_its_world_works(default: Template) -> Non
     order = [key.strip("[]") for key in KEYS.split()]
     assert list(about) == [key for key in order if key in about]
     assert {key for key in KEYS.split() if not key.startswith("[")} <= about.keys()
+    assert re.fullmatch(r"[A-Z].{10,70}\?", default.question)
     assert 100 < len(default.summary) < 500
     assert default.references
     assert all(re.search(r"\(\d{4}\)\. .*\.$|\(\d{4}\)\. .*\d", reference) for reference in default.references)

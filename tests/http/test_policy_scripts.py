@@ -214,7 +214,7 @@ POLICIES = [
     bandit(
         "logistic",
         f"logistic.LogisticThompson(self.get_theta(), {ARMS})",
-        {"treatment|control": {"m": [float, float], "q": [float, float]}},
+        {"treatment|control": {"m": [float, float], "P": [[float, float], [float, float]]}},
         "hour",
     ),
     bandit(

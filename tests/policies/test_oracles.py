@@ -142,6 +142,15 @@ def test_normal_scores_agree_with_the_closed_form_of_two():
     assert NormalScores(mean, sd).best() == pytest.approx([expected, 1 - expected], abs=1e-9)
 
 
+def test_a_density_whose_mass_is_wrong_is_an_error_and_no_probability():
+    class Wrong(NormalScores):
+        def log_density(self, x):
+            return super().log_density(x) + 1e-6
+
+    with pytest.raises(ArithmeticError, match="densities lose"):
+        Wrong(np.zeros(2), np.ones(2)).best()
+
+
 def test_equal_normal_scores_share_and_a_certain_one_takes_all():
     assert NormalScores(np.zeros(5), np.ones(5)).best() == pytest.approx([0.2] * 5, abs=1e-12)
     assert NormalScores(np.array([0.0, 1.0]), np.array([1e-9, 1e-9])).best() == [0.0, 1.0]

@@ -99,6 +99,18 @@ def test_odds_do_not_jump_where_the_exact_ones_end():
     assert second.max() / second.min() > 0.5
 
 
+def test_shares_do_not_jump_where_logarithms_begin():
+    """The leader's certainty grows from .999 to .99999 while b stays ahead of c, and a fourth arm is hopeless."""
+    shares = []
+    for n in range(40, 160, 4):
+        counts = {"a": (0.6, 5 * n), "b": (0.4, n), "c": (0.35, n), "d": (0.01, 20 * n)}
+        theta = {name: {"p": p, "n": total} for name, (p, total) in counts.items()}
+        shares.append(list(TopTwoThompson(theta, list(theta)).probabilities().values()))
+    steps = np.abs(np.diff(shares, axis=0)).max(axis=1)
+    assert steps.max() < 0.03
+    assert np.abs(np.diff(steps)).max() < 0.004
+
+
 def test_distribution_functions_have_logarithms_beyond_doubles():
     x = np.array([-2000.0, -50.0, -3.0, 0.0, 3.0, 50.0])
     for scores in (

@@ -14,6 +14,8 @@ import random
 import numpy as np
 import pytest
 
+from app.sandbox.protocol import ITEM_VALUES
+from policies.checks import MOST_VALUES
 from policies.policy import Policy
 from policies.slate import Slate
 from policies.toptwo import TopTwo
@@ -262,3 +264,25 @@ def test_a_reward_that_overflows_changes_nothing(kind, world_of):
         why = refusal(policy.update, world.arms[0], reward, world.context(), 1e-3)
         assert why is None or ("finite" in why and policy.get_dict() == before)
         json.dumps(policy.get_dict(), allow_nan=False)
+
+
+def values_in(value):
+    """Values, keys and containers, as the store's limit counts them."""
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(values_in, value.values()))
+    return 1 + sum(map(values_in, value)) if isinstance(value, list) else 1
+
+
+@every_policy
+def test_theta_never_has_more_values_than_were_reckoned_with(kind, world_of):
+    world = world_of(kind)
+    for features in [[1.0, 0.5], {"const": 1.0, "age": 0.5}] if kind.contextual else [None]:
+        options = {**world.options, **({"window": 7} if "window" in kind.ranges else {})}
+        policy = kind({}, world.arms, **options)
+        for step in range(40):
+            policy.update(world.arms[step % len(world.arms)], float(step % 2), features, 0.5)
+        assert values_in(policy.get_dict()) <= policy._values(2) < 2 * values_in(policy.get_dict()) + 10
+
+
+def test_what_policies_reckon_with_is_what_the_sandbox_takes():
+    assert MOST_VALUES < ITEM_VALUES <= 1.1 * MOST_VALUES

@@ -14,8 +14,8 @@ DEFAULTS = Path(__file__).parents[2] / "defaults"
 FINDINGS = [
     ("get_context", "x = (", 1, 5, "'(' was never closed", "error"),
     ("get_context", "if 1:\nx", 2, 1, "expected an indented block after 'if' statement on line 1", "error"),
-    ("get_context", "x = 1\ny = nmpy.zeros(3)", 2, 5, "nothing here is called 'nmpy'", "error"),
-    ("get_context", "def f():\n    return late\nf()", 2, 12, "nothing here is called 'late'", "error"),
+    ("get_context", "x = 1\ny = nmpy.zeros(3)", 2, 5, "name 'nmpy' is not defined", "error"),
+    ("get_context", "def f():\n    return late\nf()", 2, 12, "name 'late' is not defined", "error"),
     (
         "set_reward",
         "import os",
@@ -34,6 +34,7 @@ FINDINGS = [
     ),
     ("get_action", "x = self.context", 1, 1, "self.action is never filled, so every answer will be empty", "warning"),
     ("get_action", "\0", 1, 1, "source code string cannot contain null bytes", "error"),
+    ("get_reward", "x = open('f')", 1, 5, "name 'open' is not defined (not available in scripts)", "error"),
 ]
 SOUND = [
     "self.action['a'] = 1",
@@ -100,7 +101,7 @@ def test_the_command_line_names_file_line_and_column(server: Server, tmp_path: P
     (tmp_path / "get_action.py").write_text("x = 1\nself.action['a'] = y\n")
 
     said = server.run("check", str(tmp_path), code=1)
-    assert said == f"{tmp_path}/get_action.py:2:20: error: nothing here is called 'y'\n"
+    assert said == f"{tmp_path}/get_action.py:2:20: error: name 'y' is not defined\n"
 
     (tmp_path / "get_action.py").write_text("x = self.context\n")
     assert "1:1: warning: self.action is never filled" in server.run("check", str(tmp_path))

@@ -91,4 +91,4 @@ def test_health_names_the_layers(server: Server) -> None:
     assert layers["seccomp"] is True
     assert layers["breaches"] == []
     assert layers.keys() >= {"landlock", "namespaces", "empty_root", "rlimits", "privileges"}
-    assert "confinement of scripts" in server.errors()
+    assert "confinement of scripts: seccomp" in server.errors()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.analysis.audit.dispersion import Dispersion, dispersion
-from app.analysis.audit.frequency import Executed, Stratum, sticky, strata
+from app.analysis.audit.frequency import Executed, PropensityStratum, sticky, strata
 from app.analysis.audit.mean_weight import MeanWeight, mean_weight
-from app.analysis.log import TOLERANCE, Log
+from app.analysis.log import TOLERANCE, DecisionLog
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class AuditResult:
 
     rows: int
     draws: int
-    strata: tuple[Stratum, ...]
+    strata: tuple[PropensityStratum, ...]
     replay: Replay | None
     dispersion: Dispersion | None
     sum_defect: SumDefect | None
@@ -56,7 +56,7 @@ class AuditResult:
 
 
 def audit(
-    log: Log, rows: Sequence[Executed] = (), draws: int = 20, replay: Replay | None = None, impossible: int = 0
+    log: DecisionLog, rows: Sequence[Executed] = (), draws: int = 20, replay: Replay | None = None, impossible: int = 0
 ) -> AuditResult:
     """Judge whether decisions were made with the probabilities that they declare.
 
@@ -74,7 +74,7 @@ def audit(
         Decisions that declare p = 0, which cannot be in ``log``.
 
     >>> import numpy as np
-    >>> log = Log(("a", "b"), np.array([0, 1]), np.array([0.5, 0.5]), np.zeros(2))
+    >>> log = DecisionLog(("a", "b"), np.array([0, 1]), np.array([0.5, 0.5]), np.zeros(2))
     >>> audit(log, [Executed(1, "a", 0.5, 11)], replay=Replay(1, 1)).verdict
     'agrees'
     """
@@ -107,7 +107,9 @@ def sum_defect(rows: Sequence[Executed]) -> SumDefect | None:
     return SumDefect(sum(total > 1 + TOLERANCE for total in totals), max(totals))
 
 
-def _findings(alarms: list[Stratum], weight: MeanWeight, defect: SumDefect | None, impossible: int) -> list[str]:
+def _findings(
+    alarms: list[PropensityStratum], weight: MeanWeight, defect: SumDefect | None, impossible: int
+) -> list[str]:
     """What disagrees with what was declared, in sentences."""
     told = [
         f"Arm {one.arm} of revision {one.revision} declares {one.p:.3g} and was chosen in {one.y} of {one.n} runs."

@@ -39,7 +39,7 @@ class Executed:
 
 
 @dataclass(frozen=True)
-class Stratum:
+class PropensityStratum:
     """Decisions of one revision, arm and declared p: n runs, y hits, z, and ln E that p is wrong."""
 
     revision: int
@@ -57,7 +57,7 @@ def sticky(row: Executed, draws: int) -> bool:
     return draws > 1 and row.single and row.seen and row.p < 1
 
 
-def strata(rows: Sequence[Executed], draws: int) -> tuple[Stratum, ...]:
+def strata(rows: Sequence[Executed], draws: int) -> tuple[PropensityStratum, ...]:
     """The evidence by revision, arm and declared p in two digits.
 
     False alarms are .001 at most in an experiment's life if the rows of all its audits so far are given: the evidence
@@ -79,11 +79,11 @@ def strata(rows: Sequence[Executed], draws: int) -> tuple[Stratum, ...]:
     return tuple(_stratum(key, group, draws, limit) for key, group in groups.items())
 
 
-def _stratum(key: tuple[int, str, float], rows: list[Executed], draws: int, limit: float) -> Stratum:
+def _stratum(key: tuple[int, str, float], rows: list[Executed], draws: int, limit: float) -> PropensityStratum:
     p = np.array([row.p for row in rows])
     hits = np.array([row.hits for row in rows], dtype=float)
     y, variance = int(hits.sum()), draws * float((p * (1 - p)).sum())
     z = (y - draws * float(p.sum())) / math.sqrt(variance) if variance > 0 else None
     evidence = choice_evidence(hits, p, draws)
     impossible = bool((p == 0).any() or (hits[p == 1] < draws).any())
-    return Stratum(*key, len(rows) * draws, y, z, evidence, impossible or evidence >= limit)
+    return PropensityStratum(*key, len(rows) * draws, y, z, evidence, impossible or evidence >= limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.analysis.evidence import alarm_limit, mean_weight_evidence
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import uniform
 
 
@@ -19,7 +19,7 @@ class MeanWeight:
     alarm: bool
 
 
-def mean_weight(log: Log) -> MeanWeight:
+def mean_weight(log: DecisionLog) -> MeanWeight:
     """Evidence over all rows, with the uniform policy over the arms of each row as target.
 
     Propensities that are too small make weights too large: a script that declares the probability of a pair where it
@@ -28,7 +28,7 @@ def mean_weight(log: Log) -> MeanWeight:
 
     >>> import numpy as np
     >>> chosen = np.repeat([0, 1], [85, 15])
-    >>> found = mean_weight(Log(("a", "b"), chosen, np.where(chosen == 0, 0.9, 0.05), np.zeros(100)))
+    >>> found = mean_weight(DecisionLog(("a", "b"), chosen, np.where(chosen == 0, 0.9, 0.05), np.zeros(100)))
     >>> round(found.log_evidence, 9), found.alarm
     (6.240914537, False)
     """

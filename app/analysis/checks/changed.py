@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.analysis.betting import Sequence
+from app.analysis.betting import ConfidenceSequence
 from app.analysis.inference.guaranteed import guaranteed_contrast
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 
 @dataclass(frozen=True)
 class Changed:
     """The intervals of the first and of the last third, and whether they have no value in common."""
 
-    first: Sequence
-    last: Sequence
+    first: ConfidenceSequence
+    last: ConfidenceSequence
     changed: bool
 
 
-def changed(log: Log, arm: int, control: int, level: float = 0.95) -> Changed | None:
+def changed(log: DecisionLog, arm: int, control: int, level: float = 0.95) -> Changed | None:
     """Compare the difference of two arms in the first and the last third, by betting at 1 - alpha/2 each.
 
     None without bounds of the reward or with fewer than three rows.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Check:
+class HealthCheck:
     """One check of one arm.
 
     ``log_evidence`` is ln E now and ``value`` the figure that is compared with ``limit``; ``p`` is a p-value where

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from app.analysis.arrays import Bools, Floats, check_level
 from app.analysis.checks.changed import changed
-from app.analysis.checks.check import Check
+from app.analysis.checks.check import HealthCheck
 from app.analysis.checks.choice import arrival, choice
 from app.analysis.checks.described import Described, described
 from app.analysis.checks.drift import critical, drift
 from app.analysis.estimate import z_value
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.scores import arm_scores, available
 
 EXPECTS = ("sometimes", "always")
@@ -41,13 +41,13 @@ class ChecksResult:
     """The answer: checks, and what is merely described."""
 
     rows: int
-    checks: tuple[Check, ...]
+    checks: tuple[HealthCheck, ...]
     described: tuple[Described, ...]
     excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 def check(
-    log: Log,
+    log: DecisionLog,
     options: CheckOptions | None = None,
     *,
     arrived: Bools | None = None,
@@ -71,7 +71,7 @@ def check(
         if options.control not in log.arms:
             raise ValueError(f"control: {options.control!r} is no arm of this log; there are {', '.join(log.arms)}")
         control = log.arms.index(options.control)
-    found: list[Check] = []
+    found: list[HealthCheck] = []
     if log.pmf is not None:
         found += choice(log)
         if options.expects == "always":
@@ -85,17 +85,19 @@ def check(
     return ChecksResult(len(log), tuple(found), tuple(described(log, delay)), excluded or {})
 
 
-def _contrast(log: Log, scores: Floats, arm: int, control: int, level: float) -> list[Check]:
+def _contrast(log: DecisionLog, scores: Floats, arm: int, control: int, level: float) -> list[HealthCheck]:
     """Drift, novelty and change of one arm against the control; what cannot be computed is left out."""
     name, other = log.arms[arm], log.arms[control]
     found, each = [], drift(scores[:, arm] - scores[:, control])
     if each is not None:
         limit = critical(each.df, level)
         text = f"{name} minus {other} over ten blocks: Q {each.q:.3g} on {each.df} degrees of freedom, p {each.p:.3g}."
-        found.append(Check("drift", name, text, None, each.p, each.q, limit, each.q > limit, True))
+        found.append(HealthCheck("drift", name, text, None, each.p, each.q, limit, each.q > limit, True))
         limit = z_value(level) * each.se
         text = f"{name} minus {other} changes by {each.slope:.3g} per block (se {each.se:.3g}), p {each.slope_p:.3g}."
-        found.append(Check("novelty", name, text, None, each.slope_p, each.slope, limit, abs(each.slope) > limit, True))
+        found.append(
+            HealthCheck("novelty", name, text, None, each.slope_p, each.slope, limit, abs(each.slope) > limit, True)
+        )
     thirds = changed(log, arm, control, level)
     if thirds is not None:
         gap = max(thirds.first.low - thirds.last.high, thirds.last.low - thirds.first.high)
@@ -103,5 +105,5 @@ def _contrast(log: Log, scores: Floats, arm: int, control: int, level: float) ->
             f"{name} minus {other} was in [{thirds.first.low:.3g}, {thirds.first.high:.3g}] at first and is in "
             f"[{thirds.last.low:.3g}, {thirds.last.high:.3g}] now."
         )
-        found.append(Check("changed", name, text, None, None, gap, 0.0, thirds.changed, False))
+        found.append(HealthCheck("changed", name, text, None, None, gap, 0.0, thirds.changed, False))
     return found

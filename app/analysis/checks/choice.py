@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.analysis.arrays import Bools
-from app.analysis.checks.check import Check
+from app.analysis.checks.check import HealthCheck
 from app.analysis.evidence import alarm_limit, choice_evidence, highest_evidence
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 
-def choice(log: Log) -> list[Check]:
+def choice(log: DecisionLog) -> list[HealthCheck]:
     """Sample ratio under changing allocation: ln E per arm that its pmf is not how often it is chosen.
 
     An alarm stands once ln E has reached ln(K / .001) after any row; chance brings one in a thousand experiments, for
@@ -17,7 +17,7 @@ def choice(log: Log) -> list[Check]:
     return _by_arm(log, "choice", "chosen")
 
 
-def arrival(log: Log, arrived: Bools) -> list[Check]:
+def arrival(log: DecisionLog, arrived: Bools) -> list[HealthCheck]:
     """The same over decisions that were exposed or rewarded: an arm whose page breaks loses rows.
 
     Only where everybody sends a reward. ``arrived`` has shape (n,) and is false for default rewards.
@@ -25,7 +25,7 @@ def arrival(log: Log, arrived: Bools) -> list[Check]:
     return _by_arm(log.rows(arrived), "arrival", "there")
 
 
-def _by_arm(log: Log, name: str, verb: str) -> list[Check]:
+def _by_arm(log: DecisionLog, name: str, verb: str) -> list[HealthCheck]:
     if log.pmf is None:
         raise ValueError(f"{name}: the log has no pmf, so nothing says how often an arm should be {verb}")
     limit = alarm_limit(len(log.arms))
@@ -35,5 +35,5 @@ def _by_arm(log: Log, name: str, verb: str) -> list[Check]:
         highest = highest_evidence(hits, p)
         text = f"{label} was {verb} in {int(hits.sum())} of {len(log)} decisions; {p.sum():.0f} were expected."
         evidence = choice_evidence(hits, p) if len(log) else 0.0
-        found.append(Check(name, label, text, evidence, None, highest, limit, highest >= limit, False))
+        found.append(HealthCheck(name, label, text, evidence, None, highest, limit, highest >= limit, False))
     return found

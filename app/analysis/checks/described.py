@@ -8,7 +8,7 @@ import numpy as np
 
 from app.analysis.arrays import Floats
 from app.analysis.checks.drift import BLOCKS
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ridge import block_slices
 
 QUANTILES = (0.5, 0.9, 0.99)
@@ -26,10 +26,10 @@ class Described:
     delay: tuple[float, ...] | None
 
 
-def described(log: Log, delay: Floats | None = None, blocks: int = BLOCKS) -> list[Described]:
+def described(log: DecisionLog, delay: Floats | None = None, blocks: int = BLOCKS) -> list[Described]:
     """Every arm in every block; ``delay`` has shape (n,), NaN where no reward came.
 
-    >>> log = Log(("a", "b"), np.array([0, 1]), np.ones(2), np.array([1.0, np.nan]))
+    >>> log = DecisionLog(("a", "b"), np.array([0, 1]), np.ones(2), np.array([1.0, np.nan]))
     >>> [(each.arm, each.n, each.reward, each.missing) for each in described(log, blocks=1)]
     [('a', 1, 1.0, 0.0), ('b', 1, None, 1.0)]
     """

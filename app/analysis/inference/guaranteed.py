@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.analysis.betting import K, Sequence, arm_controls, betting_sequence
-from app.analysis.log import Log
+from app.analysis.betting import ConfidenceSequence, K, arm_controls, betting_sequence
+from app.analysis.log import DecisionLog
 
 
-def guaranteed(log: Log, arm: int, level: float = 0.95, k: float = K) -> Sequence | None:
+def guaranteed(log: DecisionLog, arm: int, level: float = 0.95, k: float = K) -> ConfidenceSequence | None:
     """The betting sequence of the policy that always chooses ``arm``; None without bounds of the reward.
 
     ``[lo, hi]`` for an arm that was never drawn.
 
-    >>> log = Log(("a", "b"), np.zeros(9, int), np.full(9, 0.5), np.ones(9), lo=0.0, hi=1.0)
+    >>> log = DecisionLog(("a", "b"), np.zeros(9, int), np.full(9, 0.5), np.ones(9), lo=0.0, hi=1.0)
     >>> guaranteed(log, 1).low, guaranteed(log, 1).high
     (0.0, 1.0)
     """
@@ -28,10 +28,12 @@ def guaranteed(log: Log, arm: int, level: float = 0.95, k: float = K) -> Sequenc
     return betting_sequence(w, log.reward, log.lo, log.hi, level, controls=controls, k=k)
 
 
-def guaranteed_contrast(log: Log, arm: int, control: int, level: float = 0.95, k: float = K) -> Sequence | None:
+def guaranteed_contrast(
+    log: DecisionLog, arm: int, control: int, level: float = 0.95, k: float = K
+) -> ConfidenceSequence | None:
     """The difference of two arms from their sequences at alpha/2 each."""
     each = 1 - (1 - level) / 2
     one, other = guaranteed(log, arm, each, k), guaranteed(log, control, each, k)
     if one is None or other is None:
         return None
-    return Sequence(one.low - other.high, one.high - other.low, one.method, one.k)
+    return ConfidenceSequence(one.low - other.high, one.high - other.low, one.method, one.k)

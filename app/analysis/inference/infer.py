@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from app.analysis.arrays import Bools, Floats, Ints
 from app.analysis.asymptotic import AlwaysValid, always_valid
-from app.analysis.betting import Sequence
+from app.analysis.betting import ConfidenceSequence
 from app.analysis.estimate import Estimate
 from app.analysis.inference.guaranteed import guaranteed, guaranteed_contrast
 from app.analysis.inference.naive import naive, naive_contrast
 from app.analysis.inference.options import InferenceOptions
 from app.analysis.inference.weighted import weighted_contrast, weighted_mean
 from app.analysis.inference.weights import constant, previous_block, two_point, uniform
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.missing import completed
 from app.analysis.ridge import design
 from app.analysis.scores import arm_scores, available, predicted
@@ -22,7 +22,7 @@ from app.analysis.scores import arm_scores, available, predicted
 # Intervals that hold at one look, planned beforehand; the others may be looked at daily.
 VALID_ONCE = ("naive", "uniform", "constant", "two_point", "contextual")
 MAX_MISSING = 0.01
-Found = Estimate | AlwaysValid | Sequence | None
+Found = Estimate | AlwaysValid | ConfidenceSequence | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class InferenceResult:
 
 
 def infer(
-    log: Log, options: InferenceOptions | None = None, excluded: Mapping[str, int] | None = None
+    log: DecisionLog, options: InferenceOptions | None = None, excluded: Mapping[str, int] | None = None
 ) -> InferenceResult:
     """What each arm earns and how it differs from the control.
 
@@ -68,7 +68,7 @@ def infer(
     what they count as.
 
     >>> import numpy as np
-    >>> log = Log(("a", "b"), np.arange(200) % 2, np.full(200, 0.5), np.arange(200) % 2 * 1.0, lo=0.0, hi=1.0)
+    >>> log = DecisionLog(("a", "b"), np.arange(200) % 2, np.full(200, 0.5), np.arange(200) % 2 * 1.0, lo=0.0, hi=1.0)
     >>> found = infer(log)
     >>> found.arms[1].detail["naive"].value, found.contrasts[0].detail["uniform"].value
     (1.0, 1.0)
@@ -90,14 +90,20 @@ def infer(
         valid_once=tuple(name for name in VALID_ONCE if name in analysis.methods),
         shown=("always_valid", "constant") if analysis.at_horizon and log.pmf is not None else ("always_valid",),
         excluded=excluded or {},
-        warnings=tuple(analysis.warnings()),
+        warnings=(*analysis.warnings(), *_left_out(excluded or {}, len(log))),
     )
+
+
+def _left_out(excluded: Mapping[str, int], rows: int) -> list[str]:
+    """A sentence where over 1 % of the decisions have no propensity: those that are left may not be like them."""
+    gone = sum(excluded.get(name, 0) for name in ("no_propensity", "zero_propensity"))
+    return [f"{gone} decisions have no propensity and are left out."] if gone > MAX_MISSING * (rows + gone) else []
 
 
 class _Analysis:
     """Scores of one log, and what is computed of them."""
 
-    def __init__(self, log: Log, options: InferenceOptions) -> None:
+    def __init__(self, log: DecisionLog, options: InferenceOptions) -> None:
         self.log, self.options = log, options
         self.scores = arm_scores(log)
         self.contextual: Floats | None = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from app.analysis.estimate import Estimate, mean_estimate, normal
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 
-def naive(log: Log, arm: int, level: float = 0.95) -> Estimate:
+def naive(log: DecisionLog, arm: int, level: float = 0.95) -> Estimate:
     """The mean reward of an arm's rows. Under a learning policy it is biased, mostly downwards, and covers too rarely.
 
     >>> import numpy as np
-    >>> naive(Log(("a",), np.zeros(4, int), np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])), 0).value
+    >>> naive(DecisionLog(("a",), np.zeros(4, int), np.ones(4), np.array([0.0, 1.0, 1.0, 0.0])), 0).value
     0.5
     """
     rows = log.chosen == arm

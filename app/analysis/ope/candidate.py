@@ -11,7 +11,7 @@ import numpy as np
 
 from app.analysis.arms import arm_name
 from app.analysis.arrays import Bools, Floats
-from app.analysis.log import TOLERANCE, Log
+from app.analysis.log import TOLERANCE, DecisionLog
 from app.domain.values import same_json
 
 
@@ -31,7 +31,7 @@ class Target:
     draws: int | None = None
 
     @classmethod
-    def of(cls, pi: Floats, log: Log, outside: Floats | None = None, source: str = "given") -> Target:
+    def of(cls, pi: Floats, log: DecisionLog, outside: Floats | None = None, source: str = "given") -> Target:
         """The target of probabilities of shape (n, K); raises ValueError unless they sum to 1 with ``outside``."""
         if np.shape(pi) != (len(log), len(log.arms)):
             raise ValueError(f"candidate: its shape is {np.shape(pi)} and must be ({len(log)}, {len(log.arms)})")
@@ -48,12 +48,12 @@ class Target:
             self.own[which], pi, None if self.outside is None else self.outside[which], self.source, self.draws
         )
 
-    def weights(self, log: Log) -> Floats:
+    def weights(self, log: DecisionLog) -> Floats:
         """Importance weights ``w = pi(a) / p`` of the chosen arms, shape (n,)."""
         return self.own / log.propensity
 
 
-def candidate_of(document: Any, log: Log) -> Target:
+def candidate_of(document: Any, log: DecisionLog) -> Target:
     """The target that a body's ``candidate`` names: ``{"policy": "uniform"}``, ``{"arm": X}`` or ``{"table": [...]}``.
 
     Raises ValueError for anything else; scripts and revisions are run elsewhere and come in as probabilities.
@@ -68,19 +68,19 @@ def candidate_of(document: Any, log: Log) -> Target:
     raise ValueError('candidate: must be {"policy": "uniform"}, {"arm": NAME} or {"table": [{"when": {}, "pmf": {}}]}')
 
 
-def uniform(log: Log) -> Target:
+def uniform(log: DecisionLog) -> Target:
     """Every arm that a decision could choose from, with equal probability."""
     if log.offered is None:
         return Target.of(np.full((len(log), len(log.arms)), 1.0 / max(1, len(log.arms))), log)
     return Target.of(log.offered / log.offered.sum(axis=1, keepdims=True), log)
 
 
-def one_arm(log: Log, arm: Any) -> Target:
+def one_arm(log: DecisionLog, arm: Any) -> Target:
     """Always the same arm, by name or as the action without its propensity."""
     return table(log, [{"pmf": {arm_name(arm): 1.0}}])
 
 
-def table(log: Log, entries: Any) -> Target:
+def table(log: DecisionLog, entries: Any) -> Target:
     """Probabilities by context: the first entry whose ``when`` equals the row's context holds.
 
     Raises ValueError where an entry is not ``{"when": {...}, "pmf": {...}}``, a pmf does not sum to 1, or a row

@@ -9,9 +9,9 @@ import numpy as np
 
 from app.analysis.arrays import Floats
 from app.analysis.asymptotic import always_valid
-from app.analysis.betting import Sequence, arm_controls, betting_sequence
+from app.analysis.betting import ConfidenceSequence, arm_controls, betting_sequence
 from app.analysis.estimate import Estimate, mean_estimate
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.bernstein import bernstein
 from app.analysis.ope.bootstrap import bootstrap
 from app.analysis.ope.candidate import Target
@@ -31,13 +31,13 @@ class Estimates:
     """The estimates by name, the sequence, the lift over the logged policy, and the logged policy's own mean."""
 
     named: Mapping[str, Estimate]
-    sequence: Sequence | None
+    sequence: ConfidenceSequence | None
     lift: Estimate
     logged: Estimate
     default: str
 
 
-def estimate(log: Log, target: Target, options: OffPolicyOptions) -> Estimates:
+def estimate(log: DecisionLog, target: Target, options: OffPolicyOptions) -> Estimates:
     """Every estimate that log and options allow; no reward may be missing.
 
     ``dm``, ``dr`` and ``switch_dr`` need the target's probabilities of all arms. The default is ``dr``, else ``snips``.
@@ -61,7 +61,7 @@ def estimate(log: Log, target: Target, options: OffPolicyOptions) -> Estimates:
     )
 
 
-def lift(w: Floats, reward: Floats, predictions: Predictions | None, log: Log, level: float) -> Estimate:
+def lift(w: Floats, reward: Floats, predictions: Predictions | None, log: DecisionLog, level: float) -> Estimate:
     """What the candidate gains over the logged policy, ``mean(s_t - r_t)``, with its own, paired standard error.
 
     ``s`` are the scores of ``dr``, or without predictions those of ``snips`` made linear,
@@ -79,7 +79,7 @@ def lift(w: Floats, reward: Floats, predictions: Predictions | None, log: Log, l
     return mean_estimate(scores - reward, log.unit, level)
 
 
-def _switched(log: Log, w: Floats, predictions: Predictions, options: OffPolicyOptions) -> dict[str, Estimate]:
+def _switched(log: DecisionLog, w: Floats, predictions: Predictions, options: OffPolicyOptions) -> dict[str, Estimate]:
     if not isinstance(options.tau, str):
         return {"switch_dr": switch_dr(w, log.reward, predictions, options.tau, log.unit, options.level)}
     if log.lo is None or log.hi is None or not len(w):
@@ -87,7 +87,7 @@ def _switched(log: Log, w: Floats, predictions: Predictions, options: OffPolicyO
     return {"switch_dr": switch_auto(w, log.reward, predictions, log.hi - log.lo, log.unit, options.level)}
 
 
-def _asked(log: Log, target: Target, w: Floats, options: OffPolicyOptions) -> dict[str, Estimate]:
+def _asked(log: DecisionLog, target: Target, w: Floats, options: OffPolicyOptions) -> dict[str, Estimate]:
     """The estimates that are only made where options ask for them."""
     bounds = None if log.lo is None or log.hi is None else (log.lo, log.hi)
     named = {}
@@ -108,8 +108,8 @@ def _asked(log: Log, target: Target, w: Floats, options: OffPolicyOptions) -> di
 
 
 def _sequence(
-    log: Log, target: Target, w: Floats, predictions: Predictions | None, options: OffPolicyOptions
-) -> Sequence | None:
+    log: DecisionLog, target: Target, w: Floats, predictions: Predictions | None, options: OffPolicyOptions
+) -> ConfidenceSequence | None:
     """By betting where the reward is bounded, else the asymptotic one of the scores."""
     if log.lo is not None:
         controls = None
@@ -118,4 +118,4 @@ def _sequence(
         return betting_sequence(w, log.reward, log.lo, log.hi, options.level, controls=controls, k=options.k)
     scores = w * log.reward if predictions is None else dr_scores(w, log.reward, predictions)
     found = always_valid(scores, options.level, options.horizon)
-    return None if found is None else Sequence(found.low, found.high, "asymptotic")
+    return None if found is None else ConfidenceSequence(found.low, found.high, "asymptotic")

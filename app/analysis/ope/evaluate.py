@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from app.analysis.betting import Sequence
+from app.analysis.betting import ConfidenceSequence
 from app.analysis.estimate import Estimate
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.missing import completed
 from app.analysis.ope.candidate import Target
 from app.analysis.ope.estimates import Estimates, estimate
@@ -57,7 +57,7 @@ class OffPolicyResult:
     weights: Weights
     pmf: Pmf
     estimates: Mapping[str, Estimate] | None
-    sequence: Sequence | None
+    sequence: ConfidenceSequence | None
     lift: Estimate | None
     logged: Estimate
     verdict: str
@@ -66,12 +66,12 @@ class OffPolicyResult:
 
 
 def evaluate(
-    log: Log, target: Target, options: OffPolicyOptions | None = None, origin: Origin | None = None
+    log: DecisionLog, target: Target, options: OffPolicyOptions | None = None, origin: Origin | None = None
 ) -> OffPolicyResult:
     """Estimate the value of a target policy from a log; missing rewards are NaN in it.
 
     >>> import numpy as np
-    >>> log = Log(("a", "b"), np.arange(400) % 2, np.full(400, 0.5), np.arange(400) % 2 * 1.0, lo=0.0, hi=1.0)
+    >>> log = DecisionLog(("a", "b"), np.arange(400) % 2, np.full(400, 0.5), np.arange(400) % 2 * 1.0, lo=0.0, hi=1.0)
     >>> found = evaluate(log, Target.of(np.tile([0.25, 0.75], (400, 1)), log))
     >>> found.verdict, found.estimates["ips"].value, [reason.code for reason in found.reasons]
     ('caution', 0.75, ['few_rows', 'ess'])
@@ -112,7 +112,7 @@ def evaluate(
     )
 
 
-def _pmf(log: Log, target: Target, found: Estimates, missing: int) -> Pmf:
+def _pmf(log: DecisionLog, target: Target, found: Estimates, missing: int) -> Pmf:
     if target.source != "monte_carlo" or target.draws is None:
         return Pmf(target.source, rows_without=missing)
     mc_se, se = monte_carlo_se(target.own, log.propensity, log.reward, target.draws), found.named["ips"].se

@@ -8,10 +8,12 @@ import numpy as np
 
 from app.analysis.arrays import Bools, Floats
 from app.analysis.estimate import Estimate, mean_estimate
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 
-def replay(log: Log, pi: Floats, rng: np.random.Generator, bound: float | None = None, level: float = 0.95) -> Estimate:
+def replay(
+    log: DecisionLog, pi: Floats, rng: np.random.Generator, bound: float | None = None, level: float = 0.95
+) -> Estimate:
     """The mean reward of the rows in which a draw of the candidate equals the logged arm; ``rows`` counts them.
 
     Under uniform logging (Li et al. 2011) nothing more is needed. Elsewhere a row is accepted with probability
@@ -40,7 +42,7 @@ def replay(log: Log, pi: Floats, rng: np.random.Generator, bound: float | None =
 
 
 def replay_learning(
-    log: Log,
+    log: DecisionLog,
     choose: Callable[[int], int],
     learn: Callable[[int, int, float], None],
     level: float = 0.95,
@@ -58,7 +60,7 @@ def replay_learning(
     return _mean(log, accepted, level)
 
 
-def uniform_log(log: Log) -> bool:
+def uniform_log(log: DecisionLog) -> bool:
     """Whether every decision was drawn with equal probabilities of all the arms that were offered."""
     offered = np.full(len(log), len(log.arms)) if log.offered is None else log.offered.sum(axis=1)
     return bool((np.abs(log.propensity * offered - 1.0) <= 1e-9).all())
@@ -70,6 +72,6 @@ def _draw(pi: Floats, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dty
     return np.asarray(np.minimum(below.sum(axis=1), pi.shape[1] - 1))
 
 
-def _mean(log: Log, accepted: Bools, level: float) -> Estimate:
+def _mean(log: DecisionLog, accepted: Bools, level: float) -> Estimate:
     unit = None if log.unit is None else log.unit[accepted]
     return mean_estimate(log.reward[accepted], unit, level, rows=int(accepted.sum()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.analysis.arrays import Floats
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import Target
 from app.analysis.ope.tail import hill, khat
 
@@ -48,7 +48,7 @@ class Weights:
     khat: float | None
 
 
-def diagnose(log: Log, target: Target) -> Weights:
+def diagnose(log: DecisionLog, target: Target) -> Weights:
     """The diagnostics of a target on a log whose rewards are all there."""
     w = target.weights(log)
     if not len(w):
@@ -79,7 +79,7 @@ def effective(w: Floats) -> float:
     return float(w.sum()) ** 2 / square if square else 0.0
 
 
-def _design(log: Log, target: Target) -> float | None:
+def _design(log: DecisionLog, target: Target) -> float | None:
     if log.pmf is None or target.pi is None:
         return None
     # Arms with p = 0 are told by `unsupported`; here they would hide what the others are worth.
@@ -88,7 +88,7 @@ def _design(log: Log, target: Target) -> float | None:
     return len(log) ** 2 / total if total else 0.0
 
 
-def _unsupported(log: Log, target: Target) -> float | None:
+def _unsupported(log: DecisionLog, target: Target) -> float | None:
     if target.pi is None:
         return None
     if log.pmf is None:

@@ -13,7 +13,7 @@ CLOSE = 1e-9  # how far the same events may lead apart on two kinds of processor
 
 
 @dataclass(frozen=True)
-class Change:
+class ThetaChange:
     """One theta before and after; None where it is absent.
 
     ``max_abs`` and ``max_rel`` are the largest differences of its numbers, None where more than numbers changed.
@@ -26,19 +26,19 @@ class Change:
     max_rel: float | None
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ThetaChange]:
     """Every theta that is not the same in both, by name.
 
     >>> list(differences({"a": {"n": 4.0}, "b": 1}, {"a": {"n": 5.0}, "b": 1}))
-    [Change(theta='a', before={'n': 4.0}, after={'n': 5.0}, max_abs=1.0, max_rel=0.2)]
+    [ThetaChange(theta='a', before={'n': 4.0}, after={'n': 5.0}, max_abs=1.0, max_rel=0.2)]
     """
     for name in sorted(before.keys() | after.keys()):
         one, other = before.get(name), after.get(name)
         if name not in before or name not in after:
-            yield Change(name, one, other, None, None)
+            yield ThetaChange(name, one, other, None, None)
         elif not same_json(one, other):
             gaps = _gaps(one, other)
-            yield Change(name, one, other, *(gaps or (None, None)))
+            yield ThetaChange(name, one, other, *(gaps or (None, None)))
 
 
 def first_difference(one: Mapping[str, Any], other: Mapping[str, Any], tolerance: float = CLOSE) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.analysis.thetas.difference import Change, differences
+from app.analysis.thetas.difference import ThetaChange, differences
 from app.analysis.thetas.fold import Checkpoint, Event, Theta, fold, nearest
 
 
@@ -16,7 +16,7 @@ class Removal:
     theta: Theta
     removed: int
     refolded: int
-    changes: tuple[Change, ...]
+    changes: tuple[ThetaChange, ...]
     rebuilt_checkpoints: tuple[Checkpoint, ...]
 
 

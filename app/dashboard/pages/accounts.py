@@ -9,7 +9,7 @@ class AccountPage(PageHandler):
     """``/ui/account``."""
 
     def get(self) -> None:
-        """Change the password, sign out everywhere."""
+        """Forms to change the password and to end all sessions."""
         self.show("account.html")
 
 

@@ -1,4 +1,4 @@
-"""The page on which an experiment is written, and the page on which two of its revisions are compared."""
+"""The page to edit an experiment, and the page that compares two of its revisions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from app.dashboard.base import PageHandler
+from app.dashboard.problem import Problem
 from app.dashboard.snippets import snippets
 from app.domain.experiment import SCRIPTS, ExperimentSpec
 from app.domain.rows import Revision
@@ -14,19 +15,22 @@ _LISTED = 100
 # What each script is for, in the order of a visit: what it does, and what of ``self`` it reads and fills.
 PURPOSES = {
     "get_context": (
-        "Makes up a visitor, for trials and simulations. Your page sends the real one.",
+        "Generates a context, for trials and simulations. Your page sends the real one.",
         "fills self.context",
     ),
-    "get_action": ("Decides what to show. This is the policy.", "reads self.context and theta, fills self.action"),
-    "get_reward": ("Makes up how a visitor reacts, for trials and simulations.", "fills self.reward"),
+    "get_action": ("Chooses the action. This is the policy.", "reads self.context and theta, fills self.action"),
+    "get_reward": (
+        "Simulates a reward, for trials and simulations.",
+        "fills self.reward",
+    ),
     "set_reward": ("Learns from a reward.", "reads context, action and reward, calls self.set_theta"),
 }
 _OPTIONS = {
     "name": "Name",
     "advice_id": "Advice ids",
-    "delta_hours": "Hours until a decision times out",
+    "delta_hours": "Reward window (hours)",
     "default_reward": "Default reward",
-    "hourly_theta": "Hourly snapshots of theta",
+    "hourly_theta": "Hourly theta snapshots",
 }
 
 
@@ -37,14 +41,16 @@ class EditorPage(PageHandler):
         """The experiment with its revisions, and how to call it."""
         experiment = await self.services.experiments.find(self.reader, exp_id)
         revisions = await self.services.experiments.revisions(self.reader, exp_id)
+        failing = (await self.services.statistics.failing([exp_id])).get(exp_id)
         self.show(
             "editor.html",
+            failing=Problem.of(failing) if failing else None,
             experiment=experiment,
             default_reward=json.dumps(experiment.default_reward),
             revisions=revisions[:_LISTED],
             older=len(revisions[_LISTED:]),
             purposes=PURPOSES,
-            defaults=self.services.catalogue.all(),
+            templates=self.services.catalogue.all(),
             snippets=snippets(f"{self.request.protocol}://{self.request.host}", experiment),
             origin=f"{self.request.protocol}://{self.request.host}",
         )
@@ -54,7 +60,7 @@ class RevisionPage(PageHandler):
     """``/ui/experiments/EXP_ID/revisions/N``: what it holds, and how it differs from another one."""
 
     async def get(self, exp_id: str, number: str) -> None:
-        """By default it is compared with the one before it."""
+        """Compare it with the revision before it, or with the one that ``?with=N`` names."""
         revisions = await self.services.experiments.revisions(self.reader, exp_id)
         shown = await self.services.experiments.revision(self.reader, exp_id, int(number))
         other = await self._other(exp_id, shown.revision)

@@ -1,4 +1,4 @@
-"""Experiments as a list; making and deleting one."""
+"""The list of experiments, and the pages that create, reset and delete one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from app.dashboard.base import HOME, PageHandler
+from app.dashboard.problem import Problem
 from app.domain.experiment import ExperimentListItem
+from app.services.failing import Failing
 from app.services.statistics import Summary
 
 _PER_PAGE = 25
 _MAX_SEARCH = 200
-# How the ready-made experiments are offered, by their pinned ids; those that are missing here come last.
+# How the templates are grouped, by their pinned ids; those that are missing here come last.
 _GROUPS = (
     ("Good to begin with", (0, 11, 20)),
     ("One best option for everybody", (3, 12, 2, 13, 14, 15, 16, 17, 18, 23)),
@@ -34,6 +36,7 @@ class Row:
     last: datetime | None
     state: str
     explained: str
+    problem: str = ""
 
 
 class ExperimentsPage(PageHandler):
@@ -46,10 +49,12 @@ class ExperimentsPage(PageHandler):
         found, total = await self.services.experiments.listed(
             self.reader, search, skip=(page - 1) * _PER_PAGE, limit=_PER_PAGE
         )
-        summaries = await self.services.statistics.summaries([one.id for one in found])
+        ids = [one.id for one in found]
+        summaries = await self.services.statistics.summaries(ids)
+        failing = await self.services.statistics.failing(ids)
         self.show(
             "experiments.html",
-            rows=[_row(one, summaries[one.id]) for one in found if one.id in summaries],
+            rows=[_row(one, summaries[one.id], failing.get(one.id)) for one in found if one.id in summaries],
             search=search,
             total=total,
             page=page,
@@ -65,41 +70,63 @@ class ExperimentsPage(PageHandler):
 
 
 class NewExperimentPage(PageHandler):
-    """``/ui/experiments/new``."""
+    """``/ui/experiments/new``; with ``?from=EXP_ID`` it offers a copy of that experiment."""
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """A name, and what to start from."""
-        defaults = {default.id: default for default in self.services.catalogue.all()}
-        grouped = [(title, [defaults.pop(id) for id in ids if id in defaults]) for title, ids in _GROUPS]
-        groups = [(title, found) for title, found in [*grouped, ("More", list(defaults.values()))] if found]
-        self.show("new_experiment.html", groups=groups, chosen=groups[0][1][0].id if groups else None)
+        copied = self.get_query_argument("from", "")
+        original = await self.services.experiments.find(self.reader, copied) if copied else None
+        templates = {template.id: template for template in self.services.catalogue.all()}
+        grouped = [(title, [templates.pop(id) for id in ids if id in templates]) for title, ids in _GROUPS]
+        groups = [(title, found) for title, found in [*grouped, ("More", list(templates.values()))] if found]
+        self.show(
+            "new_experiment.html",
+            groups=groups,
+            original=original,
+            chosen=groups[0][1][0].id if groups and not original else None,
+        )
 
 
-class DeleteExperimentPage(PageHandler):
-    """``/ui/experiments/EXP_ID/delete``."""
+class ConfirmationPage(PageHandler):
+    """A page that says what is lost, and asks for the experiment's name before it happens."""
+
+    template = ""
 
     async def get(self, exp_id: str) -> None:
-        """What is lost, and a field for the name."""
+        """The page."""
         experiment = await self.services.experiments.find(self.reader, exp_id)
         summary = await self.services.statistics.summary(exp_id)
         self.show(
-            "delete_experiment.html",
+            self.template,
             experiment=experiment,
             decisions=summary.get_action_calls,
             rewards=summary.set_reward_calls,
         )
 
 
-def _row(one: ExperimentListItem, summary: Summary) -> Row:
+class DeleteExperimentPage(ConfirmationPage):
+    """``/ui/experiments/EXP_ID/delete``."""
+
+    template = "delete_experiment.html"
+
+
+class ResetExperimentPage(ConfirmationPage):
+    """``/ui/experiments/EXP_ID/reset``."""
+
+    template = "reset_experiment.html"
+
+
+def _row(one: ExperimentListItem, summary: Summary, failing: Failing | None) -> Row:
     last = max(filter(None, (summary.last_added_get_action, summary.last_added_set_reward)), default=None)
-    state, explained = _state(one, summary)
-    return Row(
-        one.id, one.name, one.created, summary.get_action_calls, summary.set_reward_calls, last, state, explained
-    )
+    counts = summary.get_action_calls, summary.set_reward_calls
+    if failing:
+        problem = Problem.of(failing)
+        return Row(one.id, one.name, one.created, *counts, last, "failing", problem.explained, problem.problem)
+    return Row(one.id, one.name, one.created, *counts, last, *_state(one, summary))
 
 
 def _state(one: ExperimentListItem, summary: Summary) -> tuple[str, str]:
-    """A word for where the experiment stands, and what it means."""
+    """A word for the state of an experiment whose scripts do not fail, and what it means."""
     if not one.has_policy:
         return "draft", "It has no script get_action yet, so it answers with an empty action."
     if not summary.get_action_calls:

@@ -1,6 +1,6 @@
-"""The words of the field, explained once: on the help page, and in place wherever a page uses them.
+"""The glossary: on the help page, and as explanations wherever a page uses a term.
 
-A word in place is a button that opens its explanation beside it. The browser does that by itself (``popover``), so it
+A term on a page is a button that opens its explanation beside it. The browser does that by itself (``popover``), so it
 works without JavaScript, with the keyboard, and closes with Escape.
 """
 
@@ -69,7 +69,7 @@ TERMS: dict[str, tuple[str, str]] = {
 
 
 def term_button(shown: dict[str, None], name: str, text: str = "") -> str:
-    """A word that explains itself when pressed; ``shown`` gathers what a page must explain."""
+    """A button that opens the explanation of a term; ``shown`` collects the terms that the page must explain."""
     shown[name] = None
     return (
         f'<button type="button" class="term" popovertarget="{_id(name)}" '

@@ -20,6 +20,7 @@ export class ApiError extends Error {
 }
 
 export function toSignIn() {
+  document.dispatchEvent(new CustomEvent("signedout"));
   location.assign(`/ui/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 

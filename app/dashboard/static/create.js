@@ -1,4 +1,4 @@
-// Creating an experiment: a ready-made one is fetched from the API and sent back under the new name.
+// Creating an experiment: a template or another experiment is fetched from the API and sent back under the new name.
 import { api } from "./api.js";
 import { submit } from "./forms.js";
 
@@ -13,28 +13,29 @@ form.addEventListener("submit", (event) => {
 
 async function create() {
   const start = form.elements.start.value;
-  const draft = start ? await api("GET", `/exp/defaults/${encodeURIComponent(start)}`) : {};
-  return api("POST", "/exp", { ...draft, name: form.elements.name.value.trim() });
+  const spec = start ? await api("GET", `/${start}`) : {};
+  return api("POST", "/exp", { ...spec, name: form.elements.name.value.trim() });
 }
 
+// Hide the templates that lack one of the words. The chosen one stays in sight, as it is what will be created.
 function narrow() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  for (const group of form.querySelectorAll(".group")) {
-    let here = 0;
+  let matching = 0;
+  for (const group of form.querySelectorAll(".group:not(.always)")) {
     for (const choice of group.querySelectorAll(".choice")) {
       const text = choice.textContent.toLowerCase();
-      choice.hidden = !words.every((word) => text.includes(word));
-      if (!choice.hidden) here += 1;
+      const matches = words.every((word) => text.includes(word));
+      choice.hidden = !matches && !choice.querySelector(":checked");
+      if (matches) matching += 1;
     }
-    group.hidden = here === 0;
-    shown += here;
+    group.hidden = !group.querySelector(".choice:not([hidden])");
   }
   filtered.hidden = words.length === 0;
-  filtered.textContent = shown === 0 ? "Nothing fits. Try another word." : `${shown} fit.`;
+  filtered.textContent = matching === 1 ? "1 template matches" : `${matching || "No"} templates match`;
 }
 
 filter.addEventListener("input", narrow);
+form.addEventListener("change", narrow);
 // Enter in the filter must not create anything.
 filter.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
 filter.closest(".filter").hidden = false;

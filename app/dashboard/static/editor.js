@@ -1,5 +1,6 @@
 // The code editor: Monaco over a <textarea>. The <textarea> keeps the text and is what everything else reads and
 // listens to; where Monaco cannot be loaded, or the reader prefers plain fields, it is the editor as well.
+import { wireCompletions } from "./completions.js";
 
 export const onMac = navigator.platform.startsWith("Mac");
 
@@ -89,42 +90,6 @@ function wireThemes(monaco) {
   show();
 }
 
-// What `self` can do: as it is inserted, and what it is for.
-const SELF = {
-  context: "What is known of the visitor, a dict.",
-  action: "What is shown, a dict: get_action fills it.",
-  reward: "What came of it, a dict.",
-  "get_theta(${1:key}, ${2:value})": "What was learned under these names, a dict; empty at first.",
-  "set_theta(${1:theta}, ${2:key}, ${3:value})": "Keep a dict, or an object of the library, under these names.",
-  "delete_theta(${1:key}, ${2:value})": "Forget it; how many there were.",
-  "log_data({${1}})": "A row for the experiment's log.",
-  "debug(${1})": "A value to see beside a trial.",
-  exp_id: "The id of this experiment.",
-};
-
-function wireCompletions(monaco) {
-  monaco.languages.registerCompletionItemProvider("python", {
-    triggerCharacters: ["."],
-    provideCompletionItems(model, position) {
-      const word = model.getWordUntilPosition(position);
-      const before = model.getLineContent(position.lineNumber).slice(0, word.startColumn - 1);
-      if (!/\bself\.$/.test(before)) return { suggestions: [] };
-      const range = new monaco.Range(position.lineNumber, word.startColumn, position.lineNumber, word.endColumn);
-      const { Method: method, Property: property } = monaco.languages.CompletionItemKind;
-      return {
-        suggestions: Object.entries(SELF).map(([text, documentation]) => ({
-          label: text.split("(")[0],
-          kind: text.includes("(") ? method : property,
-          insertText: text,
-          insertTextRules: monaco.languages.CompletionItemInsertTextRule.InsertAsSnippet,
-          documentation,
-          range,
-        })),
-      };
-    },
-  });
-}
-
 const LOOKS = {
   language: "python",
   automaticLayout: true,
@@ -208,13 +173,14 @@ export class Pane {
     const { Error: error, Warning: warning } = this.monaco.MarkerSeverity;
     this.monaco.editor.setModelMarkers(model, "check", faults.map((fault) => {
       const at = model.validatePosition({ lineNumber: fault.line, column: fault.column ?? 1 });
-      const word = model.getWordAtPosition(at);
+      const word = fault.column ? model.getWordAtPosition(at) : null;
       const end = word ? word.endColumn : fault.column ? at.column + 1 : model.getLineMaxColumn(at.lineNumber);
+      const start = fault.column ? at.column : model.getLineFirstNonWhitespaceColumn(at.lineNumber) || 1;
       return {
         message: fault.message,
         severity: fault.severity === "warning" ? warning : error,
         startLineNumber: at.lineNumber,
-        startColumn: at.column,
+        startColumn: start,
         endLineNumber: at.lineNumber,
         endColumn: end,
       };

@@ -1,7 +1,13 @@
 // The page on which an experiment is written: its scripts, what is wrong with them, saving.
 import { ApiError, announce, api, showErrors } from "./api.js";
+import { Conflict } from "./conflict.js";
+import { ask } from "./dialog.js";
 import { differenceText } from "./diff.js";
+import { Draft } from "./draft.js";
 import { Pane, loadMonaco, onMac, preferPlain, prefersPlain } from "./editor.js";
+import { fitPanel } from "./fit.js";
+import { hasTheta, policyDiffers } from "./policy.js";
+import { wireTemplates } from "./templates.js";
 import { wireTrials } from "./try.js";
 
 const CHECK_AFTER = 400;
@@ -10,6 +16,8 @@ const form = document.getElementById("editor");
 const at = (id) => document.getElementById(id);
 const exp = form.dataset.experiment;
 const panes = new Map([...form.querySelectorAll("textarea.code")].map((field) => [field.name, new Pane(field)]));
+const draft = new Draft(form.dataset.user, exp);
+const conflict = new Conflict(exp, form.dataset.user);
 let revision = Number(form.dataset.revision);
 let saving = false;
 
@@ -44,10 +52,66 @@ function showState() {
   at("advice-options").classList.toggle("off", !advice);
 }
 
+// Put a value into a field or a script, as typing it would.
+function fillIn(name, text) {
+  const pane = panes.get(name);
+  if (pane) {
+    if (pane.text !== text) pane.replace(text);
+    return;
+  }
+  const field = form.elements[name];
+  if (field.type === "checkbox") field.checked = text;
+  else field.value = text;
+}
+
+// Unsaved changes that outlive the page ------------------------------------------------------------------------------
+
+// Whether leaving the page loses nothing, as for whoever has to sign in again.
+let kept = false;
+
+function keepDraft() {
+  if (changedNames().length) {
+    kept = draft.keep(present(), revision);
+    return;
+  }
+  draft.drop();
+  at("draft").hidden = true;
+}
+
+function restoreDraft() {
+  const found = draft.find();
+  if (!found) return;
+  for (const [name, text] of Object.entries(found.fields)) if (name in saved) fillIn(name, text);
+  if (!changedNames().length) {
+    draft.drop();
+    return;
+  }
+  at("draft-when").textContent = new Date(found.date).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  at("draft-revision").textContent = found.revision;
+  at("draft-behind").hidden = found.revision === revision;
+  at("draft").hidden = false;
+  revision = found.revision;  // so that what others saved since is not overwritten unseen
+  keepDraft();
+  showState();
+}
+
+function discardDraft() {
+  revision = Number(form.dataset.revision);
+  for (const [name, text] of Object.entries(saved)) fillIn(name, text);
+  draft.drop();
+  at("draft").hidden = true;
+  conflict.hide();
+  showState();
+  announce("Your unsaved changes were discarded");
+}
+
 // Checking while typing ---------------------------------------------------------------------------------------------
 
 let checking = null;
 let timer = 0;
+let found = [];
+// Where a script failed in the last trial, as long as the script is the one that failed.
+let failure = null;
 
 function checkSoon() {
   clearTimeout(timer);
@@ -59,19 +123,27 @@ async function check() {
   checking = new AbortController();
   try {
     const { errors } = await api("POST", "/exp/check", { scripts: scripts() }, { signal: checking.signal });
-    showFaults(errors);
+    found = errors;
+    showFaults();
   } catch (error) {
     if (error.name !== "AbortError" && !(error instanceof ApiError)) throw error;
   }
 }
 
-function showFaults(faults) {
+function showFaults() {
   for (const [name, pane] of panes) {
-    const ours = faults.filter((fault) => fault.script === name);
+    const ours = [...found, ...(failure ? [failure] : [])].filter((fault) => fault.script === name);
     const same = JSON.stringify(pane.faults) === JSON.stringify(ours);
     pane.mark(ours);
     if (!same || !ours.length) at(`faults-${name}`).replaceChildren(...ours.map(faultRow));
   }
+}
+
+// A script that does not compile is told by the check already.
+function showFailure(failed) {
+  const known = failed && found.some((fault) => fault.script === failed.script && fault.line === failed.line);
+  failure = failed && !known ? { ...failed, column: null, message: `in this trial: ${failed.message}` } : null;
+  showFaults();
 }
 
 // A fault as text; pressing it leads to its line.
@@ -93,30 +165,57 @@ export function goTo(fault) {
 
 // Saving ------------------------------------------------------------------------------------------------------------
 
+// Save as the next revision of `replaced`.
 async function save(replaced = revision) {
   if (saving) return;
+  if (replaced === revision && !changedNames().length) {
+    announce("There are no changes to save");
+    return;
+  }
   saving = true;
-  const sent = present();
-  const note = form.elements.note.value;
   at("save").disabled = true;
-  forgetRefusal();
-  at("conflict").hidden = true;
   try {
-    const body = { ...sent, note, delta_hours: sent.delta_hours || 0 };
-    if (!sent.advice_id && !isJson(sent.default_reward)) body.default_reward = {};  // it is of no use now
-    await api("PUT", `/exp/${exp}`, body, { headers: { "If-Match": `"${replaced}"` } });
-    revision = replaced + 1;
-    saved = sent;
-    form.elements.note.value = "";
-    showSaved(sent, note);
+    const reset = await thetaChoice();
+    if (reset === null) return;
+    await put(present(), form.elements.note.value, replaced);
+    if (reset) await resetTheta();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    showRefusal(error);
+    await showRefusal(error);
   } finally {
     saving = false;
     at("save").disabled = false;
     showState();
   }
+}
+
+// Whether to reset theta after saving, or null to save nothing: another policy would go on from numbers that mean
+// something else to it.
+async function thetaChoice() {
+  if (!policyDiffers(saved, present()) || !(await hasTheta(exp))) return false;
+  const text = "These scripts use another policy than those that are saved. Theta holds what the saved ones have learned, "
+    + "and the new policy may fail with it or misread it.";
+  const answer = await ask("Keep theta?", text, [["reset", "Save and reset theta"], ["keep", "Save and keep theta"]]);
+  return answer ? answer === "reset" : null;
+}
+
+async function resetTheta() {
+  await api("GET", `/exp/${exp}/resetexperiment?key=${encodeURIComponent(form.dataset.key)}`);
+  announce(`Saved as revision ${revision}, and theta was reset`);
+}
+
+async function put(sent, note, replaced) {
+  forgetRefusal();
+  conflict.hide();
+  const body = { ...sent, note, delta_hours: sent.delta_hours || 0 };
+  if (!sent.advice_id && !isJson(sent.default_reward)) body.default_reward = {};  // it is of no use now
+  await api("PUT", `/exp/${exp}`, body, { headers: { "If-Match": `"${replaced}"` } });
+  revision = replaced + 1;
+  form.dataset.revision = revision;
+  saved = sent;
+  form.elements.note.value = "";
+  keepDraft();
+  showSaved(sent, note);
 }
 
 function isJson(text) {
@@ -149,12 +248,9 @@ function showSaved(sent, note) {
   }
 }
 
-function showRefusal(error) {
+async function showRefusal(error) {
   if (error.status === 412) {
-    at("conflict-revision").textContent = error.detail.revision;
-    at("conflict-look").href = `/ui/experiments/${exp}/revisions/${error.detail.revision}?with=${revision}`;
-    at("conflict-overwrite").dataset.revision = error.detail.revision;
-    at("conflict").hidden = false;
+    await conflict.show(error.detail.revision, revision, (name) => form.elements[name]?.labels?.[0]?.textContent ?? name);
     return;
   }
   const name = error.detail.parameter;
@@ -163,7 +259,8 @@ function showRefusal(error) {
   const label = (message) => (option ? message.replace(`${name}:`, `${option.labels[0].textContent}:`) : message);
   showErrors(at("save-errors"), error.messages.map(label));
   if (error.detail.errors) {
-    showFaults(error.detail.errors);
+    found = error.detail.errors;
+    showFaults();
     goTo(error.detail.errors[0]);
   } else if (option) {
     option.setAttribute("aria-invalid", "true");
@@ -175,51 +272,6 @@ function showRefusal(error) {
 function forgetRefusal() {
   showErrors(at("save-errors"), []);
   for (const name of OPTIONS) form.elements[name].removeAttribute("aria-invalid");
-}
-
-// Ready-made experiments --------------------------------------------------------------------------------------------
-
-async function chosenDefault() {
-  const select = at("default");
-  at("fill").disabled = !select.value;
-  at("default-summary").hidden = true;
-  if (!select.value) return null;
-  const found = await api("GET", `/exp/defaults/${select.value}`);
-  if (at("default").value === select.value) {
-    at("default-summary").textContent = found.summary;
-    at("default-summary").hidden = false;
-  }
-  return found;
-}
-
-async function fill() {
-  const found = await chosenDefault();
-  if (!found) return;
-  const lost = [...panes].some(([name, pane]) => pane.text.trim() && pane.text !== found[name]);
-  const unsaved = [...panes.keys()].some((name) => saved[name] !== panes.get(name).text);
-  const text = unsaved
-    ? "Your unsaved changes to the scripts will be replaced."
-    : `The scripts here will be replaced. Revision ${revision} keeps them once you save.`;
-  if (lost && !(await ask(`Fill in ${found.name}?`, text, "Replace them"))) return;
-  for (const [name, pane] of panes) pane.replace(found[name]);
-  if (found.advice_id !== undefined) form.elements.advice_id.checked = found.advice_id;
-  if (found.hourly_theta !== undefined) form.elements.hourly_theta.checked = found.hourly_theta;
-  if (found.delta_hours !== undefined) form.elements.delta_hours.value = found.delta_hours;
-  if (found.default_reward !== undefined) form.elements.default_reward.value = JSON.stringify(found.default_reward);
-  showState();
-  announce(`${found.name} is filled in, and not saved yet`);
-}
-
-function ask(title, text, yes) {
-  const dialog = at("ask");
-  at("ask-title").textContent = title;
-  at("ask-text").textContent = text;
-  at("ask-yes").textContent = yes;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
-  });
 }
 
 function review() {
@@ -262,7 +314,9 @@ form.addEventListener("submit", (event) => {
 document.addEventListener("input", (event) => {
   if (event.target.form !== form && !panes.has(event.target.name)) return;
   if (panes.has(event.target.name)) checkSoon();
+  if (failure?.script === event.target.name) failure = null;
   if (event.target.name !== "note") forgetRefusal();
+  keepDraft();
   showState();
 });
 document.addEventListener("change", showState);
@@ -272,16 +326,22 @@ document.addEventListener("keydown", (event) => {
     save();
   }
 }, true);
+let signedOut = false;
+document.addEventListener("signedout", () => (signedOut = true));
 addEventListener("beforeunload", (event) => {
-  if (changedNames().length) event.preventDefault();
+  if (changedNames().length && !(signedOut && kept)) event.preventDefault();
 });
-at("default").addEventListener("change", chosenDefault);
-at("fill").addEventListener("click", fill);
+at("draft-discard").addEventListener("click", discardDraft);
 at("review").addEventListener("click", review);
-at("conflict-overwrite").addEventListener("click", (event) => save(Number(event.target.dataset.revision)));
+at("conflict-overwrite").addEventListener("click", async () => {
+  if (await conflict.confirmed()) save(conflict.revision);
+});
 
 showState();
-wireTrials({ exp, scripts, goTo, mark: showFaults });
+fitPanel(at("try"), document.querySelector(".save-bar"));
+wireTrials({ exp, scripts, goTo, showFailure });
+wireTemplates({ present, saved: () => saved, fillIn, revision: () => revision, changed: () => { keepDraft(); showState(); } });
+restoreDraft();
 check();
 await enhance();
 document.documentElement.dataset.ready = "";

@@ -1,4 +1,5 @@
 // What every page has: the choice of light and dark, copy buttons, forms that call the API.
+import { dropAllDrafts } from "./draft.js";
 import { wireForms } from "./forms.js";
 
 const THEMES = { "": "as the system", light: "light", dark: "dark" };
@@ -50,6 +51,7 @@ export function wireCopying(within = document) {
   }
 }
 
+document.querySelector('form[action="/ui/sign-out"]')?.addEventListener("submit", dropAllDrafts);
 wireTheme();
 wireCopying();
 wireForms();

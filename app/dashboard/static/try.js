@@ -1,30 +1,37 @@
-// Trying an experiment: context, action, reward and what would be learned, without a trace.
+// Trying an experiment: context, action, reward and what theta would become. Nothing of it is kept.
 import { ApiError, api, showErrors } from "./api.js";
+import { percent } from "./numbers.js";
+import { paragraph, thetaParts } from "./theta.js";
+import { folded } from "./values.js";
 
-const LONGEST = 160;
 const at = (id) => document.getElementById(id);
 
-export function wireTrials({ exp, scripts, goTo }) {
+// `showFailure` marks the line of a script that failed in a trial, or with null takes the mark away.
+export function wireTrials({ exp, scripts, goTo, showFailure }) {
   // The decision that a reward is for, until context, theta's start or get_action change.
   let advice = null;
   let decided = "";
   let busy = false;
 
-  // One call; `shown` puts its answer on the page, and gives the element that is to be in view then.
-  async function attempt(body, shown) {
+  // One call; `show` puts its answer on the page, and gives the element that is to be in view then. `clear` takes what
+  // an earlier call showed from the page, as it is no answer to this one.
+  async function attempt(body, show, clear) {
     if (busy) return;
     busy = true;
     at("try").setAttribute("aria-busy", "true");
     showErrors(at("try-failed"), []);
+    showFailure(null);
     try {
       const answer = await api("POST", `/exp/${exp}/try`, { scripts: scripts(), ...start(), ...body });
       showLogs(answer);
-      if (answer.failed) showFailure(answer.failed);
-      const news = shown(answer);
+      if (answer.failed) tellFailure(answer.failed);
+      const news = show(answer);
       (answer.failed ? at("try-failed") : news)?.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      clear();
       showErrors(at("try-failed"), [error.message]);
+      at("try-failed").scrollIntoView({ block: "nearest" });
     } finally {
       busy = false;
       at("try").removeAttribute("aria-busy");
@@ -36,7 +43,7 @@ export function wireTrials({ exp, scripts, goTo }) {
     return { start: document.querySelector("[name=try-start]:checked").value, ...(seed && { seed }) };
   }
 
-  function showFailure(failed) {
+  function tellFailure(failed) {
     const where = failed.line ? `In ${failed.script}, line ${failed.line}` : `In ${failed.script}`;
     showErrors(at("try-failed"), [`${where}: ${failed.message}`]);
     if (failed.source) {
@@ -44,16 +51,23 @@ export function wireTrials({ exp, scripts, goTo }) {
       source.textContent = failed.source;
       at("try-failed").append(source);
     }
-    if (failed.line) at("try-failed").append(pressable("Go to the line", () => goTo(failed)));
+    if (!failed.line) return;
+    showFailure(failed);
+    at("try-failed").append(pressable("Go to the line", () => goTo(failed)));
   }
 
   function decide(run) {
-    attempt({ run, context: at("try-context").value }, (answer) => {
+    const decides = run.includes("get_action");
+    const clear = () => decides && clearAction();
+    const given = decides ? { context: objectText("try-context", "Context", clear) } : {};
+    if (given.context === null) return;
+    attempt({ run, ...given }, (answer) => {
       if (done(answer, "get_context")) at("try-context").value = pretty(answer.context);
       if (done(answer, "get_action")) showAction(answer);
+      else clear();
       fillSlots();
-      return run.includes("get_action") ? at("try-action") : null;
-    });
+      return decides ? at("try-action") : null;
+    }, clear);
   }
 
   function showAction(answer) {
@@ -61,23 +75,37 @@ export function wireTrials({ exp, scripts, goTo }) {
     decided = scripts().get_action;
     at("try-action").replaceChildren(block(answer.action), note(chance(answer), answer.seed));
     at("try-action").dataset.action = JSON.stringify(answer.action);
-    showTheta(answer.theta, "get_action changed no theta. Give a reward to see what would be learned from it.");
+    showTheta(answer.theta, "get_action changed no theta. Apply a reward to see what theta would become.");
+  }
+
+  function clearAction() {
+    forget();
+    at("try-action").replaceChildren(paragraph("No action."));
+    delete at("try-action").dataset.action;
+    clearTheta();
+  }
+
+  function clearTheta() {
+    at("try-theta").replaceChildren(paragraph("No reward was applied."));
   }
 
   // Without a decision to go on from, one is made on the way.
   function learn(run) {
     if (decided !== scripts().get_action) forget();
-    const about = advice ? { advice_id: advice } : { context: at("try-context").value };
+    const clear = advice ? clearTheta : clearAction;
+    const about = advice ? { advice_id: advice } : { context: objectText("try-context", "Context", clear) };
+    const reward = run.includes("get_reward") ? {} : { reward: objectText("try-reward", "Reward", clearTheta) };
+    if (about.context === null || reward.reward === null) return;
     const steps = advice ? run : ["get_action", ...run];
-    const reward = run.includes("get_reward") ? {} : { reward: at("try-reward").value };
     attempt({ run: steps, ...about, ...reward }, (answer) => {
       if (done(answer, "get_action")) showAction(answer);
+      else if (!advice) clearAction();
       if (done(answer, "get_reward")) at("try-reward").value = pretty(answer.reward);
       if (done(answer, "set_reward")) showTheta(answer.theta, "This reward would change no theta.");
       else if (run.includes("set_reward")) showTheta(answer.theta, "Nothing was learned: a script failed.");
       fillSlots();
       return run.includes("set_reward") ? at("try-theta") : null;
-    });
+    }, clear);
   }
 
   function forget() {
@@ -90,7 +118,32 @@ export function wireTrials({ exp, scripts, goTo }) {
   at("try-set_reward").addEventListener("click", () => learn(["set_reward"]));
   at("try-context").addEventListener("input", forget);
   for (const radio of document.querySelectorAll("[name=try-start]")) radio.addEventListener("change", forget);
-  at("try").addEventListener("input", fillSlots);
+  at("try").addEventListener("input", (event) => {
+    event.target.removeAttribute("aria-invalid");
+    fillSlots();
+  });
+}
+
+// The text of a field that must hold a JSON object, or null after saying what is wrong with it.
+function objectText(id, label, clear) {
+  const field = at(id);
+  let value = null;
+  let reason = "";
+  try {
+    value = JSON.parse(field.value);
+  } catch (error) {
+    reason = ` (${error.message})`;
+  }
+  if (value !== null && typeof value === "object" && !Array.isArray(value)) return field.value;
+  clear();
+  field.setAttribute("aria-invalid", "true");
+  showErrors(at("try-failed"), [`${label}: expected a JSON object such as {"age": 40}${reason}`]);
+  field.focus();
+  return null;
+}
+
+function showTheta(theta, nothing) {
+  at("try-theta").replaceChildren(...thetaParts(theta, nothing));
 }
 
 // Whether a script ran to its end in this trial.
@@ -104,13 +157,9 @@ function pretty(value) {
 }
 
 function chance({ action, propensity }) {
-  if (propensity === null && "propensity" in action) return "The propensity is no number from 0 to 1: it would not be logged.";
+  if (propensity === null && "propensity" in action) return "The propensity is no number from 0 to 1, so it would not be logged.";
   if (propensity === null) return "The action names no propensity.";
-  return `Propensity ${Number(propensity.toPrecision(4))}: the policy chooses it in ${percent(propensity)} of such visits.`;
-}
-
-function percent(share) {
-  return `${Number((100 * share).toPrecision(3))} %`;
+  return `The policy chooses this action with propensity ${propensity} (${percent(propensity)}).`;
 }
 
 function note(text, seed) {
@@ -136,95 +185,47 @@ function pressable(text, press) {
   return button;
 }
 
-// Theta -------------------------------------------------------------------------------------------------------------
-
-function showTheta(theta, nothing) {
+function showLogs({ logs, debug, printed = [] }) {
   const parts = [];
-  if (theta.changes.length) parts.push(changesTable(theta.changes));
-  else parts.push(paragraph(nothing));
-  if (theta.more_changes) parts.push(paragraph(`And ${theta.more_changes} more changes, too many to show.`));
-  if (theta.after && Object.keys(theta.after).length) parts.push(folded("All of theta after it", block(theta.after)));
-  at("try-theta").replaceChildren(...parts);
-}
-
-function paragraph(text) {
-  const line = document.createElement("p");
-  line.className = "muted";
-  line.textContent = text;
-  return line;
-}
-
-function folded(title, content) {
-  const details = document.createElement("details");
-  const summary = document.createElement("summary");
-  summary.textContent = title;
-  details.append(summary, content);
-  return details;
-}
-
-function changesTable(changes) {
-  const table = document.createElement("table");
-  table.className = "theta";
-  const caption = table.createCaption();
-  caption.className = "visually-hidden";
-  caption.textContent = "What would change in theta";
-  const head = table.createTHead().insertRow();
-  for (const title of ["Theta", "Before", "After"]) {
-    const cell = document.createElement("th");
-    cell.scope = "col";
-    cell.textContent = title;
-    head.append(cell);
-  }
-  const body = table.createTBody();
-  for (const change of changes) for (const one of differences(change)) addRow(body, ...one);
-  return table;
-}
-
-// What changed in one theta, field by field: its name, and how it read before and reads after.
-function differences(change) {
-  const where = [change.experiment, change.name === "_theta" ? "" : change.name, change.theta].filter(Boolean).join(" ");
-  if (change.after === null) return [[where || "theta", short(change.before), "deleted"]];
-  const before = change.before ?? {};
-  const fields = [...new Set([...Object.keys(before), ...Object.keys(change.after)])];
-  return fields
-    .filter((field) => JSON.stringify(before[field]) !== JSON.stringify(change.after[field]))
-    .map((field) => [[where, field].filter(Boolean).join(" · "), short(before[field]), short(change.after[field])]);
-}
-
-function short(value) {
-  if (value === undefined) return "–";
-  const text = typeof value === "number" ? String(Number(value.toPrecision(7))) : JSON.stringify(value);
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-}
-
-function addRow(body, name, before, after) {
-  const row = body.insertRow();
-  const head = document.createElement("th");
-  head.scope = "row";
-  head.textContent = name;
-  row.append(head);
-  row.insertCell().textContent = before;
-  const last = row.insertCell();
-  last.textContent = after;
-  last.className = "new";
-}
-
-function showLogs({ logs, debug }) {
-  const parts = [];
+  if (printed.length) parts.push(folded("Printed", plain(printed.map((row) => row.text).join("")), true));
   if (logs.length) parts.push(folded(`Would be logged (${logs.length})`, block(logs.map((row) => row.data))));
   if (debug.length) parts.push(folded(`Shown by self.debug (${debug.length})`, block(debug.map((row) => row.value))));
   at("try-shown").replaceChildren(...parts);
 }
 
+function plain(text) {
+  const pre = document.createElement("pre");
+  pre.className = "value";
+  pre.textContent = text;
+  return pre;
+}
+
 // What was tried last stands in the code to copy, in the words of its language.
 function fillSlots() {
-  const texts = { context: at("try-context").value, reward: at("try-reward").value, action: at("try-action").dataset.action };
+  const [context, reward] = [parsed(at("try-context").value), parsed(at("try-reward").value)];
+  const action = parsed(at("try-action").dataset.action);
+  const values = { context, reward, action, fallback: withoutPropensity(action), nothing: zeroed(reward) };
   for (const snippet of document.querySelectorAll(".snippet")) {
     for (const slot of snippet.querySelectorAll("[data-slot]")) {
-      const value = parsed(texts[slot.dataset.slot]);
+      const value = values[slot.dataset.slot];
       if (value !== null && typeof value === "object") slot.textContent = inLanguage(value, snippet.dataset.language);
     }
   }
+}
+
+function withoutPropensity(action) {
+  if (action === null || typeof action !== "object") return null;
+  const { propensity, ...shown } = action;
+  return shown;
+}
+
+// The reward of a visitor who does not react.
+function zeroed(value) {
+  if (typeof value === "number") return 0;
+  if (typeof value === "boolean") return false;
+  if (Array.isArray(value)) return value.map(zeroed);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, zeroed(part)]));
 }
 
 function parsed(text) {
@@ -237,7 +238,8 @@ function parsed(text) {
 
 function inLanguage(value, language) {
   if (language === "Python") return inPython(value);
-  const text = JSON.stringify(value);
+  // "</script>" in a value would end the script that it is pasted into.
+  const text = JSON.stringify(value).replaceAll("</", "<\\/");
   return language === "curl" ? text.replaceAll("'", "'\\''") : text;
 }
 

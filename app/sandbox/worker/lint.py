@@ -8,6 +8,7 @@ is certain: a script that uses ``exec`` or ``globals`` may define any name.
 from __future__ import annotations
 
 import ast
+import builtins
 import symtable
 from collections.abc import Iterator
 from typing import Literal
@@ -52,12 +53,17 @@ def _findings(name: str, source: str) -> Iterator[Fault]:
     stars = any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in unknown and not stars:
-            yield _at(name, node, f"nothing here is called {node.id!r}")
+            yield _at(name, node, f"name {node.id!r} is not defined{_withheld(node.id)}")
         elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from (_at(name, node, message) for message in _refused(node))
     yield from (_at(name, node, message) for node, message in missing_names(tree, table))
     if name == "get_action" and tree.body and not _fills_action(tree):
         yield _fault(name, 1, 1, "self.action is never filled, so every answer will be empty", "warning")
+
+
+def _withheld(name: str) -> str:
+    """Why a name that Python has is missing here."""
+    return " (not available in scripts)" if hasattr(builtins, name) else ""
 
 
 def _at(name: str, node: ast.stmt | ast.expr, message: str) -> Fault:

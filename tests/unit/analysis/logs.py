@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 Floats = npt.NDArray[np.float64]
 GOLDEN, PLASTIC, SUPER, SILVER = 0.6180339887498949, 0.7548776662466927, 0.5698402909980532, 0.41421356237309515
@@ -17,7 +17,7 @@ def fractions(n: int, c: float) -> Floats:
     return np.arange(1, n + 1, dtype=float) * c % 1.0
 
 
-def w_log(n: int = 2000) -> Log:
+def w_log(n: int = 2000) -> DecisionLog:
     """A log of three arms, whose exploration falls to 5 % each."""
     u1, u2, u3 = fractions(n, GOLDEN), fractions(n, PLASTIC), fractions(n, SUPER)
     x = (u3 < 0.4).astype(int)
@@ -27,19 +27,19 @@ def w_log(n: int = 2000) -> Log:
     return _log(x, u2, arm, pmf)
 
 
-def u_log(n: int = 3000) -> Log:
+def u_log(n: int = 3000) -> DecisionLog:
     """A log of three arms, each with probability 1/3."""
     u1, u2, u3 = fractions(n, GOLDEN), fractions(n, PLASTIC), fractions(n, SUPER)
     return _log((u3 < 0.4).astype(int), u2, np.floor(3 * u1).astype(int), np.full((n, 3), 1 / 3))
 
 
-def _log(x: npt.NDArray[np.int64], u2: Floats, arm: npt.NDArray[np.int64], pmf: Floats) -> Log:
+def _log(x: npt.NDArray[np.int64], u2: Floats, arm: npt.NDArray[np.int64], pmf: Floats) -> DecisionLog:
     rows = np.arange(len(x))
     reward = (u2 < MEANS[x, arm]).astype(float)
-    return Log(("a", "b", "c"), arm, pmf[rows, arm], reward, pmf=pmf, context={"x": x}, lo=0.0, hi=1.0)
+    return DecisionLog(("a", "b", "c"), arm, pmf[rows, arm], reward, pmf=pmf, context={"x": x}, lo=0.0, hi=1.0)
 
 
-def targets(log: Log) -> dict[str, Floats]:
+def targets(log: DecisionLog) -> dict[str, Floats]:
     """The four candidates of the figures, as probabilities of shape (n, 3)."""
     n, x = len(log), np.asarray(log.context["x"])
     by_x = np.eye(3)[np.where(x == 0, 0, 1)]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 
 Floats = npt.NDArray[np.float64]
 # Means by context and arm; two fifths of the contexts are 1.
@@ -55,7 +55,7 @@ POLICIES: dict[str, Callable[[Floats, Floats, npt.NDArray[np.int64]], Floats]] =
 }
 
 
-def simulated(policy: str, runs: int, rows: int, seed: int) -> Iterator[Log]:
+def simulated(policy: str, runs: int, rows: int, seed: int) -> Iterator[DecisionLog]:
     """One log per run; each policy learns from every reward before the next decision."""
     rng, act = np.random.default_rng(seed), POLICIES[policy]
     xs = (rng.random((rows, runs)) < SHARE).astype(np.int64)
@@ -73,4 +73,4 @@ def simulated(policy: str, runs: int, rows: int, seed: int) -> Iterator[Log]:
         pmf = np.stack([1 - p_b[:, run], p_b[:, run]], axis=1)
         own = pmf[np.arange(rows), chosen[:, run]]
         context = {"x": xs[:, run]}
-        yield Log(("a", "b"), chosen[:, run], own, reward[:, run], pmf, context=context, lo=0.0, hi=1.0)
+        yield DecisionLog(("a", "b"), chosen[:, run], own, reward[:, run], pmf, context=context, lo=0.0, hi=1.0)

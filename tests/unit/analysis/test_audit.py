@@ -19,7 +19,7 @@ from app.analysis.evidence import (
     highest_evidence,
     mean_weight_evidence,
 )
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from tests.unit.analysis.logs import w_log
 
 LOG = w_log()
@@ -146,7 +146,7 @@ def test_sums_above_one_are_a_defect_and_below_it_are_not() -> None:
 
 def test_propensities_that_are_too_small_show_without_running_anything() -> None:
     """Every propensity is half of the truth, so weights average 2."""
-    log = Log(("a", "b"), np.arange(200) % 2, np.full(200, 0.25), np.zeros(200))
+    log = DecisionLog(("a", "b"), np.arange(200) % 2, np.full(200, 0.25), np.zeros(200))
     result = audit(log)
     assert (result.verdict, result.mean_weight.mean) == ("disagrees", 2.0)
     assert audit(LOG).verdict == "agrees"

@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 from app.analysis.arrays import to_json
-from app.analysis.checks.check import Check
+from app.analysis.checks.check import HealthCheck
 from app.analysis.checks.checks import CheckOptions, ChecksResult, check
 from app.analysis.checks.choice import arrival, choice
 from app.analysis.checks.described import described
 from app.analysis.checks.drift import drift
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.scores import arm_scores
 from tests.unit.analysis.logs import w_log
 
@@ -26,17 +26,17 @@ def close(value: object) -> object:
     return pytest.approx(value, rel=1e-9)
 
 
-def one(found: ChecksResult, name: str, arm: str) -> Check:
+def one(found: ChecksResult, name: str, arm: str) -> HealthCheck:
     return next(each for each in found.checks if (each.name, each.arm) == (name, arm))
 
 
-def bernoulli(n: int, arms: float, means: np.ndarray, seed: int = 1) -> Log:
+def bernoulli(n: int, arms: float, means: np.ndarray, seed: int = 1) -> DecisionLog:
     """Two arms, "a" with probability ``arms``; means of shape (2,) or (n, 2)."""
     rng = np.random.default_rng(seed)
     chosen = (rng.random(n) >= arms).astype(int)
     p = np.array([arms, 1 - arms])
     reward = (rng.random(n) < np.broadcast_to(means, (n, 2))[np.arange(n), chosen]).astype(float)
-    return Log(("a", "b"), chosen, p[chosen], reward, pmf=np.tile(p, (n, 1)), lo=0.0, hi=1.0)
+    return DecisionLog(("a", "b"), chosen, p[chosen], reward, pmf=np.tile(p, (n, 1)), lo=0.0, hi=1.0)
 
 
 def test_choice() -> None:

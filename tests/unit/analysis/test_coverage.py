@@ -18,7 +18,7 @@ from app.analysis.checks.choice import choice
 from app.analysis.empirical_bernstein import empirical_bernstein
 from app.analysis.estimate import z_value
 from app.analysis.inference.infer import infer
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import table
 from app.analysis.ope.estimates import estimate
 from app.analysis.ope.options import OffPolicyOptions
@@ -38,7 +38,7 @@ NARROW = {("epsilon-greedy", "dr"), ("Thompson", "dr"), ("Thompson", "ips")}
 
 
 @pytest.fixture(scope="module", params=POLICIES)
-def logs(request: pytest.FixtureRequest) -> tuple[str, list[Log]]:
+def logs(request: pytest.FixtureRequest) -> tuple[str, list[DecisionLog]]:
     return request.param, list(simulated(request.param, RUNS, ROWS, seed=1))
 
 
@@ -46,7 +46,7 @@ def held(found: object, truth: float) -> bool:
     return bool(found.low <= truth <= found.high)  # type: ignore[attr-defined]
 
 
-def naive_at_looks(log: Log) -> Iterator[bool]:
+def naive_at_looks(log: DecisionLog) -> Iterator[bool]:
     """Whether the plain difference of means holds the truth, at each look."""
     sums: dict[int, tuple[npt.NDArray[np.float64], ...]] = {}
     for arm in (0, 1):
@@ -59,7 +59,7 @@ def naive_at_looks(log: Log) -> Iterator[bool]:
         yield abs(b - a - CONTRAST) <= z_value(LEVEL) * se
 
 
-def test_off_policy_estimates(logs: tuple[str, list[Log]]) -> None:
+def test_off_policy_estimates(logs: tuple[str, list[DecisionLog]]) -> None:
     policy, runs = logs
     hits: Counter[str] = Counter()
     for log in runs:
@@ -79,7 +79,7 @@ def test_off_policy_estimates(logs: tuple[str, list[Log]]) -> None:
     assert coverage.get("lift", LEVEL) >= 0.91
 
 
-def test_streaming_sequences(logs: tuple[str, list[Log]]) -> None:
+def test_streaming_sequences(logs: tuple[str, list[DecisionLog]]) -> None:
     _, runs = logs
     hits = 0
     for log in runs[:200]:
@@ -88,7 +88,7 @@ def test_streaming_sequences(logs: tuple[str, list[Log]]) -> None:
     assert hits / 200 >= LEVEL - 3 * (LEVEL * (1 - LEVEL) / 200) ** 0.5
 
 
-def test_contrasts_of_arms(logs: tuple[str, list[Log]]) -> None:
+def test_contrasts_of_arms(logs: tuple[str, list[DecisionLog]]) -> None:
     policy, runs = logs
     hits: Counter[str] = Counter()
     for log in runs:
@@ -112,7 +112,7 @@ def test_contrasts_of_arms(logs: tuple[str, list[Log]]) -> None:
         assert coverage["naive"] < LEVEL - THREE_ERRORS
 
 
-def test_honest_logs_raise_no_alarms(logs: tuple[str, list[Log]]) -> None:
+def test_honest_logs_raise_no_alarms(logs: tuple[str, list[DecisionLog]]) -> None:
     """At a rate of .001, 1,000 logs raise one on average, and four with three standard errors."""
     _, runs = logs
     assert sum(any(each.alarm for each in choice(log)) for log in runs) <= 4

@@ -12,7 +12,7 @@ from app.analysis.arrays import to_json
 from app.analysis.asymptotic import always_valid
 from app.analysis.inference.infer import infer
 from app.analysis.inference.options import InferenceOptions
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.scores import arm_scores
 from tests.unit.analysis.logs import w_log
 
@@ -65,7 +65,7 @@ def test_several_contrasts_share_the_error() -> None:
     scores = arm_scores(LOG)
     alone = always_valid(scores[:, 1] - scores[:, 0], 0.975)
     assert FOUND.contrasts[0].detail["always_valid"] == alone
-    two = infer(Log(("a", "b"), np.arange(200) % 2, np.full(200, 0.5), np.arange(200) % 3 / 2))
+    two = infer(DecisionLog(("a", "b"), np.arange(200) % 2, np.full(200, 0.5), np.arange(200) % 3 / 2))
     assert two.contrasts[0].detail["uniform"].high - two.contrasts[0].detail["uniform"].value == close(
         1.959963984540054 * two.contrasts[0].detail["uniform"].se
     )
@@ -85,7 +85,9 @@ def test_scores_are_right_by_their_definition() -> None:
 
 def test_an_arm_that_was_never_drawn() -> None:
     pmf = np.tile([0.4, 0.6, 0.0], (200, 1))
-    log = Log(("a", "b", "c"), np.arange(200) % 2, pmf[0, np.arange(200) % 2], np.ones(200), pmf=pmf, lo=-1.0, hi=2.0)
+    log = DecisionLog(
+        ("a", "b", "c"), np.arange(200) % 2, pmf[0, np.arange(200) % 2], np.ones(200), pmf=pmf, lo=-1.0, hi=2.0
+    )
     last = infer(log).arms[2]
     assert (last.n, last.detail["uniform"], last.detail["always_valid"]) == (0, None, None)
     assert (last.detail["guaranteed"].low, last.detail["guaranteed"].high) == (-1.0, 2.0)
@@ -115,7 +117,7 @@ def test_context_narrows_what_it_explains() -> None:
     rng = np.random.default_rng(3)
     x, chosen = rng.normal(size=4000), rng.integers(0, 2, 4000)
     reward = 2 * x + chosen + rng.normal(size=4000)
-    log = Log(("a", "b"), chosen, np.full(4000, 0.5), reward, pmf=np.full((4000, 2), 0.5), context={"x": x})
+    log = DecisionLog(("a", "b"), chosen, np.full(4000, 0.5), reward, pmf=np.full((4000, 2), 0.5), context={"x": x})
     found = infer(log, InferenceOptions(features=("x",))).contrasts[0].detail
     assert found["contextual"].se < 0.6 * found["uniform"].se
     assert abs(found["contextual"].value - 1) < 4 * found["contextual"].se
@@ -134,6 +136,8 @@ def test_a_probability_below_one_in_n_is_warned_of() -> None:
     log = replace(LOG, pmf=pmf, chosen=chosen, propensity=pmf[np.arange(2000), chosen])
     assert [warning.split()[3] for warning in infer(log).warnings] == ["b", "c"]
     assert FOUND.warnings == ()
+    assert infer(LOG, excluded={"no_propensity": 30}).warnings == ("30 decisions have no propensity and are left out.",)
+    assert infer(LOG, excluded={"no_propensity": 20}).warnings == ()
 
 
 def test_what_cannot_be_is_refused_by_name() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from app.analysis.arrays import to_json
-from app.analysis.log import Log
+from app.analysis.log import DecisionLog
 from app.analysis.ope.candidate import Target, candidate_of, one_arm, table, uniform
 from app.analysis.ope.evaluate import Origin, evaluate
 from app.analysis.ope.options import OffPolicyOptions
@@ -78,7 +78,7 @@ def test_rewards_all_alike_have_no_standard_error_but_a_sequence() -> None:
 
 
 def test_one_arm() -> None:
-    log = Log(("a",), np.zeros(2000, int), np.ones(2000), LOG.reward, pmf=np.ones((2000, 1)), lo=0.0, hi=1.0)
+    log = DecisionLog(("a",), np.zeros(2000, int), np.ones(2000), LOG.reward, pmf=np.ones((2000, 1)), lo=0.0, hi=1.0)
     found = evaluate(log, uniform(log))
     assert (found.verdict, found.estimates["dr"].value) == ("answer", pytest.approx(0.3835))
 
@@ -94,7 +94,7 @@ def test_one_row_that_carries_the_weight_is_refused() -> None:
     n = 2000
     p = np.full(n, 0.5)
     p[7] = 0.001
-    log = Log(("a", "b"), np.zeros(n, int), p, np.zeros(n), lo=0.0, hi=1.0)
+    log = DecisionLog(("a", "b"), np.zeros(n, int), p, np.zeros(n), lo=0.0, hi=1.0)
     found = evaluate(log, one_arm(log, "a"))
     assert found.verdict == "refuse"
     assert {"one_row", "ess", "mean_weight"} <= set(codes(found))
@@ -121,7 +121,7 @@ def test_few_rows_without_propensity_only_caution() -> None:
 
 def test_continuous_actions_are_refused() -> None:
     n = 2000
-    log = Log(tuple(map(str, range(n))), np.arange(n), np.ones(n), np.zeros(n))
+    log = DecisionLog(tuple(map(str, range(n))), np.arange(n), np.ones(n), np.zeros(n))
     assert "continuous" in codes(evaluate(log, uniform(log)))
 
 
@@ -169,7 +169,7 @@ def test_a_table_takes_the_first_entry_that_matches() -> None:
 
 def test_uniform_is_over_the_arms_that_were_offered() -> None:
     offered = np.array([[True, True, False], [True, True, True]])
-    log = Log(("a", "b", "c"), np.array([0, 0]), np.array([0.5, 0.2]), np.zeros(2), offered=offered)
+    log = DecisionLog(("a", "b", "c"), np.array([0, 0]), np.array([0.5, 0.2]), np.zeros(2), offered=offered)
     assert uniform(log).own.tolist() == [0.5, 1 / 3]
 
 

@@ -10,12 +10,12 @@ import pytest
 from app.analysis.ope.options import OffPolicyOptions
 from app.analysis.options import RewardOption, options_of
 from app.analysis.reading import ReadOptions, read
-from app.analysis.rows import Row, row_of, rows_of
+from app.analysis.rows import JoinedRow, row_of, rows_of
 
 HALF = {"a": 0.5, "b": 0.5}
 
 
-def row(arm: str = "a", **changes: Any) -> Row:
+def row(arm: str = "a", **changes: Any) -> JoinedRow:
     document = {"context": {}, "action": {"arm": arm}, "propensity": 0.5, "pmf": HALF, "reward": 1}
     return row_of({**document, **changes}, 1)
 

@@ -129,6 +129,18 @@ def test_what_cannot_be_is_refused_by_name(kind: str, options: Any, name: str, p
         analyse(kind, path, options)
 
 
+def test_arms_that_are_coarser_than_their_propensities_are_refused(tmp_path: Path) -> None:
+    coarse = tmp_path / "coarse.jsonl"
+    rows = [{"action": {"arm": "a", "policy": t % 2}, "propensity": 0.5, "reward": 1} for t in range(200)]
+    coarse.write_text("\n".join(map(json.dumps, rows)))
+    found = analyse("offpolicy", coarse, {"candidate": {"arm": "a"}, "action_key": "arm"})
+    assert found["verdict"] == "refuse"
+    assert "coarse_action" in [reason["code"] for reason in found["reasons"]]
+    for kind in ("inference", "checks"):
+        with pytest.raises(ValueError, match="action_key"):
+            analyse(kind, coarse, {"action_key": "arm"})
+
+
 def test_lines_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"action": {}}\n{"action"')

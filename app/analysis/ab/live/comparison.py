@@ -21,7 +21,7 @@ Arm = Proportion | SampleMean | RatioMean
 
 
 @dataclass(frozen=True)
-class AlwaysValid:
+class AlwaysValidResult:
     """The mSPRT of this moment, which may be watched; ``not_evaluable`` without variance."""
 
     status: str
@@ -45,7 +45,7 @@ class LiveComparison:
     probability_treatment_beats_control: Rounded3 | None = None
     expected_loss_treatment: Rounded6 | None = None
     expected_loss_control: Rounded6 | None = None
-    always_valid: AlwaysValid | None = None
+    always_valid: AlwaysValidResult | None = None
 
     @property
     def z(self) -> float:
@@ -84,13 +84,13 @@ def compare_live(design: LiveDesign, control: Arm | None, treatment: Arm | None)
     )
 
 
-def always_valid(design: LiveDesign, difference: float, variance: float) -> AlwaysValid:
+def always_valid(design: LiveDesign, difference: float, variance: float) -> AlwaysValidResult:
     """The mixture test of a difference with the design's level and planned effect."""
     if not variance > 0.0:
-        return AlwaysValid("not_evaluable", None, 1.0 - design.alpha, None, None, False, design.mixture_variance)
+        return AlwaysValidResult("not_evaluable", None, 1.0 - design.alpha, None, None, False, design.mixture_variance)
     test = MixtureTest(difference, variance, design.mixture_variance, design.alpha)
     interval, p = test.interval, test.p_value
-    return AlwaysValid(
+    return AlwaysValidResult(
         "ok", p, interval.level, interval.lower, interval.upper, p < design.alpha, design.mixture_variance
     )
 
