@@ -6,6 +6,7 @@ errors where it differs, to its statuses (``app.http.errors``). Sentences name n
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 
@@ -216,10 +217,26 @@ class AdviceUnknown(NotFound):
 
 
 class RewardRefused(StateConflict):
-    """The decision, or the request id, already has another reward."""
+    """The decision already has another reward."""
 
-    def __init__(self, parameter: str) -> None:
-        super().__init__(f"another reward was already accepted for this {parameter.replace('_', ' ')}")
+    def __init__(self) -> None:
+        super().__init__("another reward was already accepted for this advice id")
+
+
+class RequestIdReused(StateConflict):
+    """A request id stands for another call; ``differs`` says in what: advice, context, action or reward.
+
+    The earlier call is named by its date alone: what it held may be about somebody else.
+    """
+
+    def __init__(self, request_id: str, differs: str, date: datetime) -> None:
+        super().__init__(
+            f"the request id {request_id!r} stands for the call of {date.isoformat()}, which had another {differs}; "
+            "give each call a request id of its own",
+            request_id=request_id,
+            differs=differs,
+            date=date.isoformat(),
+        )
 
 
 class AdviceExpired(StateConflict):

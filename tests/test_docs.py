@@ -80,6 +80,7 @@ def test_every_call_is_documented_and_no_other_is() -> None:
     ("log", "columns"),
     [
         ("actionlog", wire.ACTION_COLUMNS),
+        ("decisions", wire.DECISION_COLUMNS),
         ("rewardlog", wire.REWARD_COLUMNS),
         ("errors", wire.ERROR_COLUMNS),
         ("simulationlog", wire.RUN_COLUMNS),

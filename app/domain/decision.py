@@ -45,3 +45,16 @@ class Reward:
     advice_id: str | None = None
     request_id: str | None = None
     default: bool = False
+
+
+@dataclass(frozen=True)
+class RewardedDecision:
+    """A decision with the reward that came for its advice, or None."""
+
+    decision: Decision
+    reward: Reward | None
+
+    @property
+    def delay(self) -> float | None:
+        """Seconds from the decision to its reward."""
+        return None if self.reward is None else (self.reward.date - self.decision.date).total_seconds()

@@ -10,7 +10,8 @@ from typing import Any
 class ActionRequest:
     """A getaction. ``size`` is about how many bytes the call holds while it waits.
 
-    Whoever repeats a call under the same ``request_id`` within a day gets the first call's decision.
+    Whoever repeats a call under the same ``request_id`` within a day gets the first call's decision; with another
+    context the id is refused.
     """
 
     context: dict[str, Any]

@@ -17,6 +17,7 @@ from app.domain.ids import new_id, seed_of
 from app.domain.outcomes import propensity_of
 from app.domain.requests import ActionAnswer
 from app.domain.rows import LogRow
+from app.domain.values import same_json
 from app.engine.advices import Advices
 from app.engine.batch import Batch
 from app.engine.calls import ActionCall
@@ -25,7 +26,7 @@ from app.engine.reports import Reports
 from app.engine.runtime import Runtime, now
 from app.engine.thetas import StaleView
 from app.engine.worker_session import BatchCrashed
-from app.errors import OutcomeUnknown, StoreUnavailable
+from app.errors import OutcomeUnknown, RequestIdReused, StoreUnavailable
 from app.sandbox.protocol import Done, Failed, Item
 from app.storage.client import time_limit
 from app.storage.store import Store
@@ -111,7 +112,7 @@ class ActionBatches:
         for each in decided:
             decision = stored.get(each.decision.id, each.decision)
             self._advices.put(decision)
-            batch.answer(each.call, answer_of(decision, each.outcome.debug))
+            answer_from(batch, each.call, decision, each.outcome.debug)
 
 
 @dataclass
@@ -144,7 +145,7 @@ async def answer_decided(store: Store, exp_id: str, batch: Batch[Any], again: bo
     decisions = await store.decisions.find(exp_id, asked) if asked else {}
     for call in calls:
         if call.id in decisions:
-            batch.answer(call, answer_of(decisions[call.id], []))
+            answer_from(batch, call, decisions[call.id], [])
 
 
 def action_items(calls: list[ActionCall]) -> list[Item]:
@@ -179,6 +180,14 @@ def answer_of(decision: Decision, debug: list[Any]) -> ActionAnswer:
     """Return what the caller gets."""
     advice_id = None if decision.status == "logged" else decision.id
     return ActionAnswer(decision.action, decision.context, advice_id, debug)
+
+
+def answer_from(batch: Batch[Any], call: ActionCall, decision: Decision, debug: list[Any]) -> None:
+    """Answer a call with the decision of its row, unless that is another call's with the same request id."""
+    if same_json(decision.context, call.request.context):
+        batch.answer(call, answer_of(decision, debug))
+    else:
+        batch.fail(call, RequestIdReused(call.request.request_id or "", "context", decision.date))
 
 
 def log_row(exp_id: str, data: dict[str, Any], date: datetime, row: str) -> LogRow:

@@ -7,13 +7,13 @@ from typing import Any
 
 from app.domain.decision import Decision, Reward
 from app.domain.ids import seed_of
-from app.domain.requests import RewardAnswer
+from app.domain.requests import RewardAnswer, RewardRequest
 from app.domain.values import same_json
 from app.engine.advices import Advices
 from app.engine.batch import Batch
 from app.engine.calls import RewardCall
 from app.engine.view import View
-from app.errors import AdviceExpired, AdviceNotOffered, AdviceUnknown, RewardRefused
+from app.errors import AdviceExpired, AdviceNotOffered, AdviceUnknown, RequestIdReused, RewardRefused
 from app.sandbox.protocol import Item
 from app.storage.store import Store
 
@@ -85,7 +85,7 @@ class RewardResolver:
         rewards = await self._store.rewards.find(list(rows.values())) if rows else {}
         for request_id, row in rows.items():
             if row in rewards:
-                _answer_again(batch, asked[request_id], rewards[row], "request_id")
+                _answer_requested(batch, asked[request_id], rewards[row])
 
 
 def reward_items(resolved: list[ResolvedReward]) -> list[Item]:
@@ -102,7 +102,8 @@ def answer_of_reward(call: RewardCall, reward: Reward, *, duplicate: bool) -> Re
 
 
 def _is_settled(decision: Decision | None) -> bool:
-    return decision is not None and decision.status not in ("pending", "logged")
+    """Whether it has a reward. One whose default reward failed has none, and takes a real one."""
+    return decision is not None and decision.status in ("rewarded", "defaulted")
 
 
 def _answer_settled(batch: Batch[RewardCall], call: RewardCall, accepted: Reward | None) -> None:
@@ -111,13 +112,27 @@ def _answer_settled(batch: Batch[RewardCall], call: RewardCall, accepted: Reward
         batch.answer(call, None)  # it was settled in time, one way or the other
     elif accepted is None or accepted.default:
         batch.fail(call, AdviceExpired(call.request.advice_id or ""))
-    else:
-        _answer_again(batch, call, accepted, "advice_id")
-
-
-def _answer_again(batch: Batch[RewardCall], call: RewardCall, accepted: Reward, known_by: str) -> None:
-    """Answer a call whose reward was accepted before: the same reward again is a retry, any other is refused."""
-    if same_json(accepted.reward, call.request.reward):
+    elif same_json(accepted.reward, call.request.reward):
         batch.answer(call, answer_of_reward(call, accepted, duplicate=True))
     else:
-        batch.fail(call, RewardRefused(known_by))
+        batch.fail(call, RewardRefused())
+
+
+def _answer_requested(batch: Batch[RewardCall], call: RewardCall, accepted: Reward) -> None:
+    """Answer a call whose request id has brought a reward: the same call again is a retry, any other is refused."""
+    differs = _difference(accepted, call.request)
+    if differs is None:
+        batch.answer(call, answer_of_reward(call, accepted, duplicate=True))
+    else:
+        batch.fail(call, RequestIdReused(call.request.request_id or "", differs, accepted.date))
+
+
+def _difference(accepted: Reward, request: RewardRequest) -> str | None:
+    """Return in what a request differs from an accepted reward; None if it repeats it."""
+    if accepted.advice_id != request.advice_id:
+        return "advice"
+    if request.advice_id is None and not same_json(accepted.context, request.context or {}):
+        return "context"
+    if request.advice_id is None and not same_json(accepted.action, request.action or {}):
+        return "action"
+    return None if same_json(accepted.reward, request.reward) else "reward"

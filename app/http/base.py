@@ -33,7 +33,7 @@ class Handler(RequestHandler):
         """Take what handlers call, the API of the URL, and the URL as metrics call it."""
         self.services = services
         self.dialect = dialect
-        self._route = route
+        self.route = route
 
     def set_default_headers(self) -> None:
         """Forbid caching, and guessing that an answer is of another type."""
@@ -53,13 +53,6 @@ class Handler(RequestHandler):
         if self._in_flight.closing:
             raise Overloaded()
         return None
-
-    def on_finish(self) -> None:
-        """The answer was handed to the connection."""
-        self._end(self.get_status())
-
-    def _end(self, status: int | None) -> None:
-        self._in_flight.finish(self.request.connection, self.dialect.name, self._route, status)
 
     @property
     def _in_flight(self) -> InFlightRequests:
@@ -128,7 +121,7 @@ class Handler(RequestHandler):
             # Ended properly, half a stream of rows would pass for all of them.
             if isinstance(self.request.connection, HTTP1Connection):
                 self.request.connection.stream.close()
-            self._end(None)
+            self._in_flight.finish(self.request.connection, self.dialect.name, self.route, None)
             return
         error = kwargs.get("exc_info", (None, None, None))[1]
         super().send_error(self.status_for(error) if error else status_code, **kwargs)
@@ -185,7 +178,7 @@ class JsonHandler(Handler):
 
     def send(self, value: Any) -> None:
         """Answer with JSON; numbers that JSON does not have become null."""
-        self.finish(_encode(value))
+        self.finish(_encode(value) + b"\n")
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with an error in the shape of the API."""
@@ -197,7 +190,7 @@ class JsonHandler(Handler):
         self.set_status(answer.status)
         for name, value in answer.headers.items():
             self.set_header(name, value)
-        self.finish(_encode(answer.body))
+        self.finish(_encode(answer.body) + b"\n")
 
     @property
     def _allowed(self) -> str:

@@ -124,7 +124,7 @@ class FastHandler(HTTPMessageDelegate):
 
     def send(self, value: Any) -> None:
         """Answer with JSON; numbers that JSON does not have become null."""
-        self._write(200, _encode(value))
+        self._write(200, _encode(value) + b"\n")
 
     def error_body(self, error: BaseException) -> Any:
         """The body that an error is answered with, for one item of a batch; the error is logged if it must be."""
@@ -134,7 +134,7 @@ class FastHandler(HTTPMessageDelegate):
     def _refuse(self, error: Exception) -> None:
         answer = self.dialect.errors.answer(error, headers=self.request_headers)
         closing = {"Connection": "close"} if self._router.in_flight.closing else {}
-        self._write(answer.status, _encode(answer.body), {**answer.headers, **closing})
+        self._write(answer.status, _encode(answer.body) + b"\n", {**answer.headers, **closing})
 
     def _write(self, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
         self._status = status

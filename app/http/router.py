@@ -17,7 +17,7 @@ from tornado.httputil import (
     RequestStartLine,
     format_timestamp,
 )
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
@@ -94,7 +94,7 @@ class RequestRouter(HTTPServerConnectionDelegate):
             default_handler_class=NotFoundHandler,
             default_handler_args={"services": services, "dialect": unknown, "route": ""},
             in_flight=in_flight,
-            log_function=lambda handler: None,
+            log_function=self._finished,
             **settings,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +115,12 @@ class RequestRouter(HTTPServerConnectionDelegate):
                 handler: HTTPMessageDelegate = route.handler(self, route, conn, start_line, headers, match.groups())
                 return handler
         return self._application.start_request(server_conn, conn)
+
+    def _finished(self, handler: RequestHandler) -> None:
+        """Tornado callback: a handler of the application has answered, of whatever class it is."""
+        dialect: Dialect | None = getattr(handler, "dialect", None)
+        name, route = dialect.name if dialect else "", getattr(handler, "route", "")
+        self.in_flight.finish(handler.request.connection, name, route, handler.get_status())
 
     def start(self, answer: Coroutine[Any, Any, None]) -> None:
         """Run the coroutine that answers a request; asyncio itself holds tasks only weakly."""

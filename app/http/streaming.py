@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 from app.errors import InvalidParameter
 from app.http.base import JsonHandler
+from app.http.csv_table import Columns, Table, csv_line
 
 FLUSH_BYTES = 64 * 2**10
+_SURVEYED_ROWS = 1_000_000
 MEDIA_TYPES = {
     "json": "application/json; charset=UTF-8",
     "jsonl": "application/x-ndjson; charset=UTF-8",
@@ -52,12 +51,15 @@ class StreamingHandler(JsonHandler):
             await self.flush()
 
 
-@dataclass(frozen=True)
-class Table:
-    """How rows of a log are sent: ``row`` makes the JSON object of one, ``columns`` are those of the CSV."""
-
-    columns: tuple[str, ...]
-    row: Callable[[Any], dict[str, Any]]
+async def columns_of(rows: AsyncIterator[Any], table: Table) -> Columns:
+    """Find the columns that rows need. Only ``_SURVEYED_ROWS`` are looked at, as the first byte waits for this."""
+    columns, count = Columns(table), 0
+    async for row in rows:
+        columns.find(table.row(row))
+        count += 1
+        if count == _SURVEYED_ROWS:
+            break
+    return columns
 
 
 class RowsHandler(StreamingHandler):
@@ -66,10 +68,17 @@ class RowsHandler(StreamingHandler):
     A failure after the first bytes breaks the connection off: half a list must not pass for a whole one.
     """
 
-    async def send_rows(self, rows: AsyncIterator[Any], table: Table, form: str) -> None:
-        """Send all rows in a format of ``MEDIA_TYPES``, and finish."""
+    async def send_rows(
+        self, rows: AsyncIterator[Any], table: Table, form: str, columns: Columns | None = None
+    ) -> None:
+        """Send all rows in a format of ``MEDIA_TYPES``, and finish; ``columns`` are those of a CSV."""
         self.set_header("Content-Type", MEDIA_TYPES[form])
-        await {"json": self._json, "jsonl": self._lines, "csv": self._csv}[form](rows, table)
+        if form == "json":
+            await self._json(rows, table)
+        elif form == "jsonl":
+            await self._lines(rows, table)
+        else:
+            await self._csv(rows, table, columns or Columns(table))
 
     async def write_row(self, row: Any, table: Table) -> None:
         """Write one row as JSON; overridden where a row is itself too large for one piece."""
@@ -81,7 +90,7 @@ class RowsHandler(StreamingHandler):
             await self.write_piece(separator)
             await self.write_row(row, table)
             separator = b",\n"
-        self.finish(b"[]" if separator == b"[" else b"]")
+        self.finish(b"[]\n" if separator == b"[" else b"]\n")
 
     async def _lines(self, rows: AsyncIterator[Any], table: Table) -> None:
         async for row in rows:
@@ -89,19 +98,8 @@ class RowsHandler(StreamingHandler):
             await self.write_piece(b"\n")
         self.finish()
 
-    async def _csv(self, rows: AsyncIterator[Any], table: Table) -> None:
-        line = io.StringIO()
-        writer = csv.writer(line)
-        writer.writerow(table.columns)
+    async def _csv(self, rows: AsyncIterator[Any], table: Table, columns: Columns) -> None:
+        await self.write_piece(csv_line(columns.header))
         async for row in rows:
-            cells = table.row(row)
-            writer.writerow([_cell(cells.get(column)) for column in table.columns])
-            await self.write_piece(line.getvalue().encode())
-            line.seek(0)
-            line.truncate()
-        self.finish(line.getvalue())
-
-
-def _cell(value: Any) -> Any:
-    """A CSV cell: objects and lists as JSON."""
-    return _encode(value).decode() if isinstance(value, dict | list) else value
+            await self.write_piece(csv_line(columns.line(table.row(row))))
+        self.finish()

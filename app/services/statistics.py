@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from app.domain.decision import Decision, Reward
+from app.domain.decision import Decision, Reward, RewardedDecision
 from app.domain.experiment import Head
 from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
 from app.domain.theta import as_theta
@@ -19,6 +19,7 @@ from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS, Log
 from app.storage.store import Store
 
 _COUNT_SECONDS = 1.0
+_JOINED_AT_ONCE = 200
 _MAX_CACHED = 10_000
 T = TypeVar("T")
 
@@ -82,6 +83,28 @@ class Statistics:
     async def decisions(self, exp_id: str, before: str | None, limit: int) -> Page[Decision]:
         """The action log."""
         return await self._page(DECISIONS, exp_id, before, limit)
+
+    async def rewarded_decisions(self, exp_id: str, before: str | None, limit: int) -> Page[RewardedDecision]:
+        """The action log, each decision with the reward that its advice was given."""
+        page = await self.decisions(exp_id, before, limit)
+        return Page(self._with_rewards(page.rows), page.next_before)
+
+    async def _with_rewards(self, decisions: AsyncIterator[Decision]) -> AsyncIterator[RewardedDecision]:
+        batch: list[Decision] = []
+        async for decision in decisions:
+            batch.append(decision)
+            if len(batch) == _JOINED_AT_ONCE:
+                for row in await self._joined(batch):
+                    yield row
+                batch = []
+        for row in await self._joined(batch):
+            yield row
+
+    async def _joined(self, decisions: list[Decision]) -> list[RewardedDecision]:
+        """Join decisions with their rewards, which have their ids, in one query."""
+        settled = [decision.id for decision in decisions if decision.status in ("rewarded", "defaulted")]
+        rewards = await self._store.rewards.find(settled) if settled else {}
+        return [RewardedDecision(decision, rewards.get(decision.id)) for decision in decisions]
 
     async def rewards(self, exp_id: str, before: str | None, limit: int) -> Page[Reward]:
         """The reward log."""
@@ -150,6 +173,6 @@ def _hour(cursor: str | None) -> datetime | None:
         return None
     try:
         hour = datetime.fromisoformat(cursor.replace(" ", "+"))
-        return hour if hour.tzinfo else hour.replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidParameter("before", "expected what an earlier answer gave in the header X-Next-Before") from None
+        return (hour if hour.tzinfo else hour.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidParameter("before", "expected the cursor that an earlier answer gave") from None

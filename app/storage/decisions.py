@@ -49,8 +49,8 @@ class Decisions(Storage):
         return {document["_id"]: decision_of(document) async for document in found}
 
     async def claim(self, ids: list[str], status: str, session: AsyncClientSession) -> None:
-        """Move pending decisions on to ``status``, inside a transaction; ``Conflict`` unless all were pending."""
-        wanted = {"_id": {"$in": ids}, "status": "pending"}
+        """Move decisions without a reward on to ``status``, inside a transaction; ``Conflict`` unless all had none."""
+        wanted = {"_id": {"$in": ids}, "status": {"$in": ["pending", "timeout_failed"]}}
         changed = await self.db.decisions.update_many(wanted, {"$set": {"status": status}}, session=session)
         if changed.modified_count != len(ids):
             raise Conflict

@@ -19,6 +19,7 @@ from app.storage.simulations import run_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_EXPECTED = "expected the cursor that an earlier answer gave"
 _BATCH_ROWS = 500
 T = TypeVar("T")
 
@@ -50,10 +51,13 @@ class Log(Generic[T]):
         """What a row must match to come after the cursor's place."""
         place, dash, row_id = cursor.partition("-")
         if not place.isdecimal() or len(place) > 15 or bool(dash) is self.by_seq:
-            raise InvalidParameter("before", "expected what an earlier answer gave in the header X-Next-Before")
+            raise InvalidParameter("before", _EXPECTED)
         if self.by_seq:
             return {"seq": {"$lt": int(place)}}
-        date = _EPOCH + int(place) * _MILLISECOND
+        try:
+            date = _EPOCH + int(place) * _MILLISECOND
+        except OverflowError:
+            raise InvalidParameter("before", _EXPECTED) from None
         return {"date": {"$lte": date}, "$or": [{"date": {"$lt": date}}, {"_id": {"$lt": row_id}}]}
 
 

@@ -13,6 +13,7 @@ from app.errors import (
     AdviceUnknown,
     OutcomeUnknown,
     Overloaded,
+    RequestIdReused,
     RewardRefused,
     ScriptFailed,
     StoreUnavailable,
@@ -200,6 +201,9 @@ class Follower:
         if isinstance(outcome.error, ScriptFailed):
             assert not mine
             assert outcome.context["kind"] in ("fails", "dies")
+        elif isinstance(outcome.error, RequestIdReused):
+            assert not mine
+            assert any(row.get("request_id") == outcome.request for row in rows)
         elif outcome.error is not None:
             assert isinstance(outcome.error, _AWAY)
             assert isinstance(outcome.error, OutcomeUnknown) or not mine, f"{outcome} was kept"
@@ -227,8 +231,11 @@ class Follower:
                 self._acknowledge(outcome, min(row["seq"] for row in same))
         elif isinstance(error, RewardRefused):
             assert any(not same_json(row["reward"], reward) for row in standing)
+        elif isinstance(error, RequestIdReused):
+            (first,) = (row for row in standing if row.get("request_id") == outcome.request)
+            assert not (same_json(first["reward"], reward) and self._is_about(outcome, first))
         elif isinstance(error, AdviceExpired):
-            assert status in ("timeout_failed", "defaulted")
+            assert status == "defaulted"
         elif isinstance(error, AdviceUnknown):
             assert status is None
         elif isinstance(error, ScriptFailed):
@@ -243,8 +250,11 @@ class Follower:
             row
             for row in rows
             if (outcome.request is not None and row.get("request_id") == outcome.request)
-            or (row.get("advice_id") == outcome.row if outcome.row else self._is_own(outcome, row))
+            or self._is_about(outcome, row)
         ]
+
+    def _is_about(self, outcome: Outcome, row: dict[str, Any]) -> bool:
+        return bool(row.get("advice_id") == outcome.row if outcome.row else self._is_own(outcome, row))
 
     @staticmethod
     def _is_own(outcome: Outcome, row: dict[str, Any]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.servers import COUNTING, Experiment, Researcher
@@ -68,9 +70,11 @@ def test_fixed_words_are_read_in_any_case(experiment: Experiment) -> None:
 
 def test_the_same_request_id_answers_the_first_action_again(experiment: Experiment) -> None:
     first = experiment.get_action(context={"n": 1}, request_id="visit 1")
-    again = [experiment.get_action(context={"n": 2}, request_id="visit 1") for _ in range(5)]
+    again = [experiment.get_action(context={"n": 1.0}, request_id="visit 1") for _ in range(5)]
     by_header = experiment.http.get(
-        f"/getaction/{experiment.id}", params={"key": experiment.key}, headers={"Idempotency-Key": "visit 1"}
+        f"/getaction/{experiment.id}",
+        params={"key": experiment.key, "context": '{"n": 1}'},
+        headers={"Idempotency-Key": "visit 1"},
     )
     assert all(answer.json() == first.json() for answer in [*again, by_header])
     assert len(experiment.stats("actionlog")) == 1
@@ -91,6 +95,57 @@ def test_the_same_request_id_counts_a_reward_once_and_refuses_another(experiment
     assert experiment.set_reward(reward={"value": 2}, **about).status_code == 409
     assert experiment.theta() == {"arm:a": {"n": 1}}
     assert experiment.stats("rewardlog")[0]["request_id"] == "order 7"
+
+
+@pytest.mark.parametrize(
+    ("differs", "other"),
+    [
+        ("action", {"action": {"arm": "b"}}),
+        ("context", {"context": {"n": 1}}),
+        ("reward", {"reward": {"value": 2}}),
+    ],
+)
+def test_a_request_id_of_another_reward_is_refused_and_says_in_what_they_differ(
+    experiment: Experiment, differs: str, other: dict[str, Any]
+) -> None:
+    first = {"context": {}, "action": {"arm": "a"}, "reward": {"value": 1}, "request_id": "visitor-7"}
+    assert experiment.set_reward(**first).json() == {"status": "success"}
+    answer = experiment.set_reward(**first | other)
+    assert answer.status_code == 409
+    date = experiment.stats("rewardlog")[0]["date"]
+    error = answer.json()["error"]
+    assert error["detail"] == {"request_id": "visitor-7", "differs": differs, "date": date}
+    assert "'visitor-7'" in error["message"]
+    assert date in error["message"]
+    assert f"another {differs}" in error["message"]
+    assert experiment.set_reward(**first).json() == {"status": "success", "duplicate": True}
+    assert experiment.summary()["set_reward_calls"] == 1
+
+
+def test_a_request_id_of_another_advice_is_refused_and_that_advice_still_waits(researcher: Researcher) -> None:
+    experiment = researcher.create(**ADVISING)
+    one, two = (experiment.get_action().json()["advice_id"] for _ in range(2))
+    given = {"reward": {"value": 1}, "request_id": "visitor-7"}
+    assert experiment.set_reward(advice_id=one, **given).json() == {"status": "success"}
+    answer = experiment.set_reward(advice_id=two, **given)
+    assert (answer.status_code, answer.json()["error"]["detail"]["differs"]) == (409, "advice")
+    by_action = experiment.set_reward(context={}, action={"arm": "a"}, **given)
+    assert (by_action.status_code, by_action.json()["error"]["detail"]["differs"]) == (409, "advice")
+    assert experiment.set_reward(advice_id=two, reward={"value": 1}).json() == {"status": "success"}
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_a_request_id_of_another_context_is_refused_and_tells_nothing_of_it(
+    researcher: Researcher, learns: bool
+) -> None:
+    script = "self.action['arm'] = 'a'\n" + ("self.set_theta({'n': 1}, 'shown')\n" if learns else "")
+    experiment = researcher.create(get_action=script)
+    first = experiment.get_action(context={"name": "Ann"}, request_id="visitor-7")
+    answer = experiment.get_action(context={"name": "Bob"}, request_id="visitor-7")
+    assert (answer.status_code, answer.json()["error"]["detail"]["differs"]) == (409, "context")
+    assert "Ann" not in answer.text
+    assert experiment.get_action(context={"name": "Ann"}, request_id="visitor-7").json() == first.json()
+    assert len(experiment.stats("actionlog")) == 1
 
 
 def test_without_any_id_each_accepted_reward_counts(experiment: Experiment) -> None:

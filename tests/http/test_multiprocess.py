@@ -91,6 +91,7 @@ def test_every_answer_is_that_of_a_single_process(server: Server, pair: Server) 
             ("GET", "/health", {}),
             asked("getaction", counted, context='{"n": 2}'),
             asked("getaction", counted, request_id="one"),
+            asked("getaction", counted, request_id="one", context='{"n": 1}'),
             asked("getaction", counted, context="[1]"),
             asked("getaction", counted, key=plain.key),
             asked("getaction", counted, key=""),

@@ -82,6 +82,21 @@ def test_a_default_whose_script_raises_is_given_up_with_an_error(servers: list[S
         assert experiment.stats("rewardlog") == []
 
 
+def test_a_decision_whose_default_failed_still_takes_its_reward(servers: list[Server]) -> None:
+    with servers[0].researcher() as researcher:
+        reads = COUNTING["set_reward"] + "self.set_theta({'sum': self.reward['revenue']}, 'revenue')\n"
+        experiment = researcher.create(**ADVISING | {"set_reward": reads, "default_reward": {"value": 0}})
+        advice = experiment.get_action().json()["advice_id"]
+        servers[0].wait_until(lambda: statuses(experiment) == {"timeout_failed": 1})
+        given = {"advice_id": advice, "reward": {"revenue": 5}}
+        assert experiment.set_reward(**given).json() == {"status": "success"}
+        assert experiment.set_reward(**given).json() == {"status": "success", "duplicate": True}
+        assert experiment.set_reward(advice_id=advice, reward={"revenue": 6}).status_code == 409
+        assert statuses(experiment) == {"rewarded": 1}
+        assert experiment.theta()["revenue"] == {"sum": 5}
+        assert experiment.summary()["set_reward_calls"] == 1
+
+
 def race(servers: list[Server], experiment: Experiment, advices: list[str]) -> list[int]:
     """Reward every advice at both servers just when it times out; the status codes."""
     paths = [path("setreward", experiment.id, experiment.key, advice_id=a, reward={"value": 1}) for a in advices * 2]

@@ -64,7 +64,7 @@ def test_a_stretch_of_logged_draws_is_made_again_from_the_rows(researcher: Resea
     experiment: Experiment = researcher.create(**BUTTONS)
     simulate(experiment, N=650, seed=11, log_stats="True", verbose="False")
     (row,) = experiment.stats("simulationlog")
-    logged = [row["data"][str(number)] for number in range(650)]
+    logged = [row[str(number)] for number in range(650)]
 
     async def replay() -> None:
         simulators = Simulators(Zygote(512, interpreter=SAME_BYTES), 1)

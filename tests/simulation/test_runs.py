@@ -182,7 +182,8 @@ def test_a_run_is_committed_and_logged_in_the_background(researcher: Researcher)
     assert run["status"] == "done"
     assert experiment.theta() == run["theta"]
     (row,) = experiment.stats("simulationlog")
-    assert (row["run"], len(row["data"]), row["theta"]) == (run["run"], 50, run["theta"])
+    draws = [row[str(number)] for number in range(50)]
+    assert (row["run"], len(draws), row["theta"]) == (run["run"], 50, run["theta"])
 
 
 def test_runs_of_one_experiment_are_not_those_of_another(researcher: Researcher, other: Researcher) -> None:

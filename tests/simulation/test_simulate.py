@@ -271,7 +271,9 @@ def test_a_logged_simulation_is_in_the_simulation_log(experiment: Experiment) ->
     simulate(experiment, N=10, seed=5, log_stats="True", verbose="False")
     rows = experiment.stats("simulationlog")
     assert [row["seed"] for row in rows] == [5, 4]
-    assert rows[1]["data"] == run["data"]
+    assert {number: rows[1][number] for number in run["data"]} == run["data"]
+    assert [name for name in rows[1] if name.isdecimal()] == [str(number) for number in range(2500)]
+    assert rows[1]["0"].keys() == {"context", "action", "reward", "theta"}
     assert rows[1]["theta"] == run["theta"]
     assert rows[1]["date"].endswith("+00:00")
     url = f"/stats/{experiment.id}/simulationlog"

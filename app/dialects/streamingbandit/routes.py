@@ -24,6 +24,7 @@ ROUTES = [
     (rf"/(?i:stats)/{_ID}/(?i:currenttheta)", statistics.CurrentTheta),
     (rf"/(?i:stats)/{_ID}/(?i:hourlytheta)", statistics.HourlyTheta),
     (rf"/(?i:stats)/{_ID}/(?i:actionlog)", statistics.ActionLog),
+    (rf"/(?i:stats)/{_ID}/(?i:decisions)", statistics.RewardedDecisions),
     (rf"/(?i:stats)/{_ID}/(?i:rewardlog)", statistics.RewardLog),
     (rf"/(?i:stats)/{_ID}/(?i:simulationlog)", statistics.SimulationLog),
     (rf"/(?i:stats)/{_ID}/(?i:log)", statistics.ManualLog),

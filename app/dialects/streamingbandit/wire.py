@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from app.domain.decision import Decision, Reward
+from app.domain.decision import Decision, Reward, RewardedDecision
 from app.domain.experiment import SCRIPTS, Experiment, ExperimentSpec
 from app.domain.ids import seed_of
 from app.domain.requests import ActionAnswer, RewardAnswer
@@ -52,7 +52,7 @@ _validator = Draft202012Validator(EXPERIMENT)
 
 
 def draft_of(body: dict[str, Any]) -> tuple[ExperimentSpec, str]:
-    """The experiment that a body describes, and the note on it; ``InvalidParameter`` names what is wrong."""
+    """Return the experiment that a body describes, and the note on it; ``InvalidParameter`` names what is wrong."""
     known = {name: _natural(name, body[name]) for name in EXPERIMENT["properties"] if name in body}
     for error in sorted(_validator.iter_errors(known), key=lambda error: error.validator == "if"):
         raise _refusal(error.validator, error.message, [str(part) for part in error.absolute_path])
@@ -73,7 +73,7 @@ def _refusal(validator: str, message: str, path: list[str]) -> InvalidParameter:
 
 
 def _natural(name: str, value: Any) -> Any:
-    """The value as its type, where old clients send text; left alone where it is nothing of the kind."""
+    """Convert the text of old clients to the type of the property; return anything else unchanged."""
     if value is None:
         return {"delta_hours": 0, "default_reward": {}, "advice_id": False, "hourly_theta": False}.get(name, "")
     if name in ("advice_id", "hourly_theta") and isinstance(value, str):
@@ -95,7 +95,7 @@ def _number(value: str) -> Any:
 
 
 def _literal(value: str) -> Any:
-    """A JSON object or a Python dict literal."""
+    """Read a JSON object or a Python dict literal; return any other text unchanged."""
     if not value.strip():
         return {}
     try:
@@ -103,7 +103,7 @@ def _literal(value: str) -> Any:
     except InvalidParameter:
         try:
             return ast.literal_eval(value) if len(value) < 10_000 else value
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return value
 
 
@@ -167,6 +167,9 @@ ACTION_COLUMNS = (
 REWARD_COLUMNS = (
     "date", "seq", "context", "action", "reward", "advice_id", "request_id", "default", "revision", "seed",
 )  # fmt: skip
+DECISION_COLUMNS = (
+    "date", "context", "action", "propensity", "status", "reward", "delay", "revision", "seq", "advice_id",
+)  # fmt: skip
 ERROR_COLUMNS = ("date", "script", "line", "message", "source", "revision")
 
 
@@ -186,9 +189,24 @@ def reward_row(row: Reward) -> dict[str, Any]:
     return shown
 
 
+def decision_row(row: RewardedDecision) -> dict[str, Any]:
+    """A decision with its reward; ``delay`` is how many seconds that took to come. Null where there is none."""
+    shown = action_row(row.decision) | {"reward": row.reward and row.reward.reward, "delay": row.delay}
+    return {column: shown.get(column) for column in DECISION_COLUMNS}
+
+
 def log_row(row: LogRow) -> dict[str, Any]:
-    """What a script logged, with its date."""
-    return {**row.data, "date": row.date.isoformat()}
+    """What a script logged, with its date. A field ``date`` of the script's is named ``logged_date``.
+
+    >>> from datetime import datetime
+    >>> log_row(LogRow("1", "2", datetime(2026, 1, 2), "3", {"n": 1, "date": "today"}))
+    {'date': '2026-01-02T00:00:00', 'n': 1, 'logged_date': 'today'}
+    """
+    own = "date"
+    while own in row.data:
+        own = f"logged_{own}"
+    data = {own if name == "date" else name: value for name, value in row.data.items()}
+    return {"date": row.date.isoformat(), **data}
 
 
 def error_row(row: ErrorRow) -> dict[str, Any]:
@@ -226,7 +244,7 @@ _DRAW = ("context", "action", "reward", "theta")
 
 
 def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
-    """The simulation that a caller asks for, and whether every draw is to be shown; ``N`` may be called ``n``."""
+    """Return the simulation that a caller asks for, and whether to show all draws. ``N`` may be called ``n``."""
     sizes = given | {"N": given["N"] if "N" in given else given.get("n")}
     numbers: dict[str, Any] = {
         field: whole(name, sizes[name], least, most)
@@ -247,13 +265,17 @@ def plan_of(given: dict[str, Any]) -> tuple[Plan, bool]:
 
 
 def _expected(given: Any) -> dict[str, float]:
-    """The expected reward of each arm, if they are told."""
+    """Return the expected reward by arm; empty if none are given."""
     sound = isinstance(given, dict) and len(given) <= _MAX_EXPECTED
-    if given is not None and not (sound and all(type(value) in (int, float) for value in given.values())):
+    if given is not None and not (sound and all(_is_number(value) for value in given.values())):
         raise InvalidParameter(
             "expected", f"expected an object with a number for each arm, and at most {_MAX_EXPECTED:,} of them"
         )
     return {name: float(value) for name, value in (given or {}).items()}
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
 def _truth(name: str, given: dict[str, Any], default: bool = False) -> bool:

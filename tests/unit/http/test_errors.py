@@ -6,6 +6,7 @@ import ast
 import inspect
 import logging
 import re
+from datetime import UTC, datetime
 from http.client import responses
 
 import pytest
@@ -49,7 +50,8 @@ def test_no_sentence_of_an_error_names_an_api() -> None:
         (errors.ForeignOrigin("x"), 403),
         (errors.NotFound("x"), 404),
         (errors.AdviceUnknown("x"), 404),
-        (errors.RewardRefused("advice_id"), 409),
+        (errors.RewardRefused(), 409),
+        (errors.RequestIdReused("x", "action", datetime.now(UTC)), 409),
         (errors.CannotCommit(), 409),
         (errors.AdviceExpired("x"), 410),
         (errors.EditedMeanwhile(3), 412),

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
+from tornado.web import RequestHandler
 
 from app.config import Config
 from app.errors import Overloaded
@@ -47,6 +48,16 @@ class Slow(JsonHandler):
         self.send({"name": name})
 
 
+class Plain(RequestHandler):
+    """A handler of Tornado's own kind."""
+
+    def initialize(self, **given: Any) -> None:
+        pass
+
+    def get(self) -> None:
+        self.finish("plain")
+
+
 class Half(StreamingHandler):
     """An answer that fails when half of it is sent."""
 
@@ -62,7 +73,9 @@ class _Events:
 
 
 WAITING: _Events
-DIALECT = Dialect("own", [(r"/quick/([a-z]+)", Quick), (r"/slow/([a-z]+)", Slow), (r"/half", Half)], prefix="/v1")
+DIALECT = Dialect(
+    "own", [(r"/quick/([a-z]+)", Quick), (r"/slow/([a-z]+)", Slow), (r"/half", Half), (r"/plain", Plain)], prefix="/v1"
+)
 
 
 @dataclass
@@ -120,6 +133,7 @@ def scenario(test: Callable[[Running], Coroutine[Any, Any, None]]) -> None:
         ("POST", "/v1/slow/a", 405, ("own", "/v1/slow/*")),
         ("BREW", "/v1/slow/a", 405, ("own", "/v1/slow/*")),
         ("OPTIONS", "/v1/slow/a", 204, ("own", "/v1/slow/*")),
+        ("GET", "/v1/plain", 200, ("", "")),
         ("GET", "/v1/none", 404, ("own", "")),
         ("GET", "/none", 404, ("rest", "")),
     ],

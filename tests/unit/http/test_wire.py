@@ -39,6 +39,11 @@ def test_a_default_reward_is_an_object_json_or_a_python_dict(given: Any) -> None
         (NAMED | {"hourly_theta": "perhaps"}, "hourly_theta"),
         (NAMED | {"get_action": 7}, "get_action"),
         (NAMED | {"default_reward": "__import__('os')"}, "default_reward"),
+        (NAMED | {"default_reward": "{[]: 1}"}, "default_reward"),
+        (NAMED | {"default_reward": "-" * 9_000 + "1"}, "default_reward"),
+        (NAMED | {"default_reward": "{'n': " + "9" * 5_000 + "}"}, "default_reward"),
+        (NAMED | {"delta_hours": "9" * 5_000}, "delta_hours"),
+        (NAMED | {"delta_hours": 10**400}, "delta_hours"),
         ({"name": "a\0b"}, "name"),
     ],
 )
@@ -86,6 +91,8 @@ def test_a_simulation_is_asked_for_by_text_or_numbers() -> None:
         ({"start": "yesterday"}, "start"),
         ({"commit": "perhaps"}, "commit"),
         ({"expected": [1]}, "expected"),
+        ({"expected": {"a": 10**400}}, "expected"),
+        ({"N": 10**400}, "N"),
     ],
 )
 def test_a_wrong_parameter_of_a_simulation_is_named(given: dict[str, Any], parameter: str) -> None:

@@ -11,7 +11,7 @@ class Login(JsonHandler):
     """``/login``."""
 
     async def post(self) -> None:
-        """Sign in: the cookie ``user`` is set."""
+        """Sign in and set the session cookie; ``WrongPassword`` or ``TooManyFailures`` otherwise."""
         body = self.json_body()
         name, password = text("username", body.get("username")), text("password", body.get("password"), 10_000)
         token = await self.services.accounts.sign_in(name, password, self.request.remote_ip or "")
@@ -46,12 +46,12 @@ class UserHandler(JsonHandler):
     """``/user``."""
 
     async def get(self) -> None:
-        """Who is signed in."""
+        """Answer who is signed in."""
         user = await self.require_user()
         self.send({"username": user.name, "admin": user.admin})
 
     async def post(self) -> None:
-        """Add a researcher; for admins, or for anyone where registration is open. Only admins add admins."""
+        """Add an account; for administrators, or anyone if registration is open. Only administrators add others."""
         body = self.json_body()
         admin = body.get("admin", False)
         if not isinstance(admin, bool):
@@ -64,7 +64,7 @@ class UserHandler(JsonHandler):
         self.send({"status": "success"})
 
     async def put(self) -> None:
-        """Change one's password; other sessions end, this one goes on with a new cookie."""
+        """Change the caller's password; end all other sessions and send this one a new cookie."""
         user = await self.require_user()
         body = self.json_body()
         password = text("password", body.get("password"), 10_000)
@@ -78,7 +78,7 @@ class UsersHandler(JsonHandler):
     """``/users``."""
 
     async def get(self) -> None:
-        """Every account; for admins."""
+        """List all accounts; for administrators."""
         self.services.accounts.require_admin(await self.require_user())
         users = await self.services.accounts.all()
         self.send([{"username": user.name, "admin": user.admin} for user in users])
@@ -88,7 +88,7 @@ class OneUser(JsonHandler):
     """``/users/NAME``."""
 
     async def delete(self, name: str) -> None:
-        """Remove an account; for admins, and not one's own."""
+        """Remove an account that is not the caller's own; for administrators."""
         user = await self.require_user()
         self.services.accounts.require_admin(user)
         if name == user.name:

@@ -24,7 +24,7 @@ class CoreHandler(FastHandler):
     """A public call whose parameters are in the query string, or in a JSON object as the body."""
 
     def parameters(self) -> dict[str, Any]:
-        """All parameters; the body's win, and a header may give the request id."""
+        """Return the parameters: the body wins over the query, and that over the header of the request id."""
         given = self.query_parameters()
         if "Idempotency-Key" in self.request_headers:
             given.setdefault("request_id", self.request_headers["Idempotency-Key"])
@@ -34,18 +34,18 @@ class CoreHandler(FastHandler):
     def _size(self) -> int:
         return len(self.body) + len(self.query)
 
-    async def admit(self, exp_id: str, given: Parameters) -> ExperimentAPI:
-        """The experiment, if the key is its."""
+    async def authorize(self, exp_id: str, given: Parameters) -> ExperimentAPI:
+        """Return the live experiment; raise ``KeyRefused`` unless the key is its."""
         return await self.services.engine.authorize(exp_id, _KEY.read(given, self.request_headers))
 
     async def decide(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
-        """One getaction; ``share`` is how many calls share the request."""
+        """Make one decision and return its answer; ``share`` is how many calls came in this request."""
         context = json_object("context", given.get("context", {}))
         answer = await live.get_action(ActionRequest(context, _request_id(given), self._size // share))
         return action_answer(answer, self.services.config.server.debug)
 
     async def learn(self, live: ExperimentAPI, given: Parameters, share: int = 1) -> dict[str, Any]:
-        """One setreward: for an advice, or for a context and an action; ``share`` as for ``decide``."""
+        """Learn from one reward and return the answer. It is for an advice, or for a context and an action."""
         reward = json_object("reward", _required(given, "reward"))
         if given.get("advice_id"):
             about: dict[str, Any] = {"advice_id": text("advice_id", given["advice_id"], 128)}
@@ -61,9 +61,9 @@ class CoreHandler(FastHandler):
     async def each(
         self, exp_id: str, call: Callable[[ExperimentAPI, Parameters, int], Awaitable[dict[str, Any]]]
     ) -> None:
-        """Answer a batch: every item what the single call would answer, or its error."""
+        """Answer a batch: for each item what the single call would answer, or its error."""
         given = self.json_body()
-        live = await self.admit(exp_id, given)
+        live = await self.authorize(exp_id, given)
         items = batch_items("items", given.get("items"), _MAX_ITEMS)
         calls = (call(live, _item(item), len(items)) for item in items)
         self.send({"items": await answer_each(calls, self.error_body)})
@@ -75,7 +75,7 @@ class GetAction(CoreHandler):
     async def get(self, exp_id: str) -> None:
         """Decide for a context."""
         given = self.parameters()
-        self.send(await self.decide(await self.admit(exp_id, given), given))
+        self.send(await self.decide(await self.authorize(exp_id, given), given))
 
     post = get
 
@@ -86,7 +86,7 @@ class SetReward(CoreHandler):
     async def get(self, exp_id: str) -> None:
         """Take a reward."""
         given = self.parameters()
-        self.send(await self.learn(await self.admit(exp_id, given), given))
+        self.send(await self.learn(await self.authorize(exp_id, given), given))
 
     post = get
 
@@ -108,7 +108,7 @@ class SetRewards(CoreHandler):
 
 
 def _item(item: Any) -> Parameters:
-    """An item as parameters; what is no object fails as that item's context would."""
+    """Return an item as parameters; one that is no object fails alone, as a malformed context does."""
     return item if isinstance(item, dict) else {"context": item, "reward": item}
 
 

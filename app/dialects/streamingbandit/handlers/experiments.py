@@ -13,13 +13,13 @@ class ExperimentsHandler(JsonHandler):
     """``/exp``."""
 
     async def get(self) -> None:
-        """All of this user's experiments, by id."""
+        """Answer the caller's experiments by id."""
         user = await self.require_user()
         found = await self.services.experiments.all(user)
         self.send({experiment.id: experiment_row(experiment) for experiment in found})
 
     async def post(self) -> None:
-        """Create one."""
+        """Create an experiment."""
         user = await self.require_user()
         draft, _ = draft_of(self.json_body())
         self.send(created_row(await self.services.experiments.create(user, draft)))
@@ -29,14 +29,14 @@ class OneExperiment(JsonHandler):
     """``/exp/EXP_ID``."""
 
     async def get(self, exp_id: str) -> None:
-        """All its properties."""
+        """Answer all properties of an experiment."""
         user = await self.require_user()
         experiment = await self.services.experiments.find(user, exp_id)
         self._tag(experiment)
         self.send(experiment_row(experiment))
 
     async def put(self, exp_id: str) -> None:
-        """Replace it; the old scripts stay as a revision."""
+        """Replace an experiment; the old scripts stay as a revision."""
         user = await self.require_user()
         draft, note = draft_of(self.json_body())
         saved = await self.services.experiments.replace(user, exp_id, draft, note, self._expected())
@@ -44,17 +44,17 @@ class OneExperiment(JsonHandler):
         self.send({"id": exp_id})
 
     async def delete(self, exp_id: str) -> None:
-        """Delete it."""
+        """Delete an experiment."""
         user = await self.require_user()
         await self.services.experiments.delete(user, exp_id)
         self.send(exp_id)
 
     def _tag(self, experiment: Experiment) -> None:
-        """Say which revision it is, for a later If-Match."""
+        """Send the revision in ``ETag``, for a later ``If-Match``."""
         self.set_header("ETag", f'"{experiment.revision}"')
 
     def _expected(self) -> int | None:
-        """The revision that is to be replaced, where the caller insists on it."""
+        """Return the revision that the caller wants to replace; None for whichever there is."""
         tag = self.request.headers.get("If-Match", "*").strip().strip('"')
         return None if tag == "*" else whole("If-Match", tag, 1, 10**9)
 
@@ -81,7 +81,7 @@ class Revisions(JsonHandler):
     """``/exp/EXP_ID/revisions``."""
 
     async def get(self, exp_id: str) -> None:
-        """All revisions, newest first."""
+        """List all revisions, newest first."""
         user = await self.require_user()
         self.send([revision_row(row) for row in await self.services.experiments.revisions(user, exp_id)])
 
@@ -90,7 +90,7 @@ class OneRevision(JsonHandler):
     """``/exp/EXP_ID/revisions/N``."""
 
     async def get(self, exp_id: str, number: str) -> None:
-        """One revision with its scripts."""
+        """Answer one revision with its scripts."""
         user = await self.require_user()
         self.send(revision_row(await self.services.experiments.revision(user, exp_id, int(number))))
 
@@ -109,7 +109,7 @@ class CheckHandler(JsonHandler):
     """``/exp/check``."""
 
     async def post(self) -> None:
-        """Say what is wrong with scripts, storing nothing."""
+        """Answer what is wrong with scripts; nothing is stored."""
         await self.require_user()
         body = self.json_body()
         scripts = body.get("scripts", body)
@@ -121,7 +121,7 @@ class Defaults(JsonHandler):
     """``/exp/defaults``."""
 
     async def get(self) -> None:
-        """The titles of the ready-made experiments, by id."""
+        """Answer the titles of the ready-made experiments by id."""
         await self.require_user()
         self.send({str(default.id): default.title for default in self.services.catalogue.all()})
 
@@ -130,6 +130,6 @@ class OneDefault(JsonHandler):
     """``/exp/defaults/ID``."""
 
     async def get(self, default_id: str) -> None:
-        """One of them with its scripts."""
+        """Answer a ready-made experiment with its scripts."""
         await self.require_user()
         self.send(default_row(self.services.catalogue.find(default_id)))

@@ -39,13 +39,13 @@ class SimulateHandler(StreamingHandler):
         await self._answer(experiment, plan, verbose)
 
     async def post(self, exp_id: str) -> None:
-        """The same; with ``commit`` the theta that it leaves takes the place of the live one."""
+        """Run a simulation; with ``commit`` its theta replaces the live one."""
         experiment = await self.owned(exp_id)
         plan, verbose = wire.plan_of(self._given() | self.json_body())
         await self._answer(experiment, plan, verbose)
 
     def on_connection_close(self) -> None:
-        """The caller is gone."""
+        """Stop the simulation: nobody waits for it."""
         self._gone = True
         if self._task is not None:
             self._task.cancel()
@@ -75,7 +75,7 @@ class SimulateHandler(StreamingHandler):
                 async for _ in run.draws():
                     pass
             theta = await self.services.simulations.finish(run)
-        await self.write_piece(b',"theta":' + _encode(theta) + b',"simulate":"success"}')
+        await self.write_piece(b',"theta":' + _encode(theta) + b',"simulate":"success"}\n')
         await self.finish()
 
     async def _write_draws(self, run: SimulationRun) -> None:
@@ -89,23 +89,23 @@ class SimulateHandler(StreamingHandler):
         await self.write_piece(b"}")
 
     async def _fail(self, error: ThetaloopError) -> None:
-        """Answer with the error; where the answer has begun, end it with the error."""
+        """Answer with the error; if the answer has begun, end it with the error."""
         if not self.begun:
             raise error
         body = _encode(self.dialect.errors.answer(error).body)
-        await self.finish(self._open + b"," + body[1:-1] + b',"simulate":"failed"}')
+        await self.finish(self._open + b"," + body[1:-1] + b',"simulate":"failed"}\n')
 
 
 class SimulationsHandler(JsonHandler):
     """``/eval/EXP_ID/simulations``."""
 
     async def get(self, exp_id: str) -> None:
-        """The newest runs, without their series."""
+        """List the newest runs, without their series."""
         await self.owned(exp_id)
         self.send([wire.run_row(row) for row in await self.services.simulations.all(exp_id)])
 
     async def post(self, exp_id: str) -> None:
-        """Begin a run in the background."""
+        """Start a run in the background."""
         experiment = await self.owned(exp_id)
         plan, _ = wire.plan_of(self.json_body())
         self.send({"run": await self.services.simulations.start(experiment, plan)})
@@ -115,11 +115,11 @@ class OneSimulation(JsonHandler):
     """``/eval/EXP_ID/simulations/RUN``."""
 
     async def get(self, exp_id: str, run_id: str) -> None:
-        """How far it is, or what it came to."""
+        """Answer the state of a run, and its results so far."""
         await self.owned(exp_id)
         self.send(wire.run_row(await self.services.simulations.find(exp_id, run_id)))
 
     async def delete(self, exp_id: str, run_id: str) -> None:
-        """Cancel it."""
+        """Cancel a run."""
         await self.owned(exp_id)
         self.send(wire.run_row(await self.services.simulations.cancel(exp_id, run_id)))

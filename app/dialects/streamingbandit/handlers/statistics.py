@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from app.dialects.streamingbandit import wire
-from app.domain.decision import Decision, Reward
+from app.domain.decision import Decision, Reward, RewardedDecision
 from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
 from app.http.arguments import whole
 from app.http.base import JsonHandler
-from app.http.streaming import RowsHandler, Table, format_of
+from app.http.csv_table import Table
+from app.http.streaming import RowsHandler, columns_of, format_of
 from app.services.statistics import Page
 
 _encode = msgspec.json.Encoder().encode
@@ -24,7 +25,7 @@ class CurrentTheta(JsonHandler):
     """``/stats/EXP_ID/currenttheta``."""
 
     async def get(self, exp_id: str) -> None:
-        """Theta as ``get_theta()`` gives it."""
+        """Answer theta as ``get_theta()`` returns it."""
         await self.owned(exp_id)
         self.send(await self.services.statistics.current_theta(exp_id, self.get_query_argument("name", "_theta")))
 
@@ -33,7 +34,7 @@ class SummaryHandler(JsonHandler):
     """``/stats/EXP_ID/summary``."""
 
     async def get(self, exp_id: str) -> None:
-        """Counts and newest dates."""
+        """Answer the counts and the dates of the newest calls."""
         await self.owned(exp_id)
         self.send(wire.summary_row(await self.services.statistics.summary(exp_id)))
 
@@ -44,21 +45,27 @@ class LogHandler(RowsHandler):
     table: ClassVar[Table]
 
     async def get(self, exp_id: str) -> None:
-        """The rows as JSON, JSON lines or CSV."""
+        """Send the rows as JSON, JSON lines or CSV."""
         await self.owned(exp_id)
         form = format_of("format", self.get_query_argument("format", "json"))
-        page = await self.page(exp_id, self.get_query_argument("before", None), self._limit())
+        place = self.get_query_argument("before", None), self._limit()
+        page, columns = await self.page(exp_id, *place), None
+        if form == "csv":
+            log = self.route.rpartition("/")[2]
+            self.set_header("Content-Disposition", f'attachment; filename="{log}-{exp_id}.csv"')
+            if not self.table.fixed:
+                columns = await columns_of((await self.page(exp_id, *place)).rows, self.table)
         if page.next_before is not None:
             self.set_header(_CURSOR, page.next_before)
         self.set_header("Access-Control-Expose-Headers", _CURSOR)
-        await self.send_rows(page.rows, self.table, form)
+        await self.send_rows(page.rows, self.table, form, columns)
 
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Any]:
-        """The rows to send."""
+        """Return the rows from the cursor ``before`` on; ``limit`` 0 means all."""
         raise NotImplementedError
 
     def _limit(self) -> int:
-        """How many rows; 0 means all."""
+        """Return how many rows are wanted; 0 means all."""
         given = self.get_query_argument("limit", None)
         return 0 if given is None else whole("limit", given, 1, _MAX_ROWS)
 
@@ -66,17 +73,27 @@ class LogHandler(RowsHandler):
 class ActionLog(LogHandler):
     """``/stats/EXP_ID/actionlog``."""
 
-    table = Table(wire.ACTION_COLUMNS, wire.action_row)
+    table = Table(wire.ACTION_COLUMNS, wire.action_row, nested=("context", "action"))
 
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Decision]:
         """Decisions."""
         return await self.services.statistics.decisions(exp_id, before, limit)
 
 
+class RewardedDecisions(LogHandler):
+    """``/stats/EXP_ID/decisions``."""
+
+    table = Table(wire.DECISION_COLUMNS, wire.decision_row, nested=("context", "action", "reward"))
+
+    async def page(self, exp_id: str, before: str | None, limit: int) -> Page[RewardedDecision]:
+        """Decisions, each with the reward that came for it."""
+        return await self.services.statistics.rewarded_decisions(exp_id, before, limit)
+
+
 class RewardLog(LogHandler):
     """``/stats/EXP_ID/rewardlog``."""
 
-    table = Table(wire.REWARD_COLUMNS, wire.reward_row)
+    table = Table(wire.REWARD_COLUMNS, wire.reward_row, nested=("context", "action", "reward"))
 
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page[Reward]:
         """Accepted rewards."""
@@ -86,7 +103,7 @@ class RewardLog(LogHandler):
 class ManualLog(LogHandler):
     """``/stats/EXP_ID/log``."""
 
-    table = Table(("date", "data"), wire.log_row)
+    table = Table(("date",), wire.log_row, open=True)
 
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page[LogRow]:
         """What scripts logged."""
@@ -103,15 +120,15 @@ class SimulationLog(LogHandler):
         return await self.services.statistics.simulations(exp_id, before, limit)
 
     async def write_row(self, row: Any, table: Table) -> None:
-        """A run with its theta and all its draws, piece by piece, as it may be larger than the memory."""
+        """A run with its theta and each draw under its number, piece by piece: it may be larger than the memory."""
         simulations = self.services.simulations
         shown = table.row(replace(row, theta=await simulations.theta_of(row)))
-        await self.write_piece(_encode(shown)[:-1] + b',"data":{')
+        await self.write_piece(_encode(shown)[:-1])
         number = 0
         async for draw in simulations.logged(row):
-            await self.write_piece((b"," if number else b"") + b'"%d":' % number + _encode(draw))
+            await self.write_piece(b',"%d":' % number + _encode(draw))
             number += 1
-        await self.write_piece(b"}}")
+        await self.write_piece(b"}")
 
 
 class ErrorLog(LogHandler):
@@ -127,7 +144,7 @@ class ErrorLog(LogHandler):
 class HourlyTheta(LogHandler):
     """``/stats/EXP_ID/hourlytheta``."""
 
-    table = Table(("date", "theta"), wire.snapshot_row)
+    table = Table(("date", "theta"), wire.snapshot_row, nested=("theta",))
 
     async def page(self, exp_id: str, before: str | None, limit: int) -> Page[ThetaSnapshot]:
         """Snapshots of theta."""

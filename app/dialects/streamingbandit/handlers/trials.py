@@ -25,7 +25,7 @@ _MAX_TOKEN = 2 * 2**20
 
 
 class Advice(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """A decision on its way to its reward: what a later call of the same visit goes on from."""
+    """A decision and what its script wrote, from which a later call of the same trial continues."""
 
     seed: int
     context: dict[str, Any]
@@ -41,7 +41,7 @@ class Try(JsonHandler):
     """``/exp/EXP_ID/try``."""
 
     async def post(self, exp_id: str) -> None:
-        """Run some of the scripts, those of the body in place of those that are saved; nothing is kept."""
+        """Run some of the scripts, with those of the body in place of the saved ones; nothing is kept."""
         user = await self.require_user()
         body = self.json_body()
         trial = trial_of(body, self._advice(exp_id, body.get("advice_id")))
@@ -72,7 +72,7 @@ def _purpose(exp_id: str) -> str:
 
 
 def trial_of(body: dict[str, Any], advice: Advice | None) -> Trial:
-    """The trial that a body describes; ``advice`` is the decision that it goes on from."""
+    """Return the trial that a body describes; ``advice`` is the decision from which it continues."""
     given = {name: json_object(name, body[name]) for name in ("context", "action", "reward") if _is_given(body, name)}
     if advice is not None:
         given |= {"context": advice.context, "action": advice.action}
@@ -99,7 +99,7 @@ def _is_given(body: dict[str, Any], name: str) -> bool:
 
 
 def _run(names: Any, given: dict[str, Any]) -> tuple[str, ...]:
-    """The scripts to run; without being told, those that getaction and setreward would run."""
+    """Return the scripts to run; by default those that getaction and setreward would run."""
     if names is None:
         names = ["set_reward"] if {"action", "reward"} <= given.keys() else ["get_action"]
         names += ["set_reward"] if "reward" in given and "action" not in given else []
@@ -114,7 +114,7 @@ def _run(names: Any, given: dict[str, Any]) -> tuple[str, ...]:
 
 
 def trial_row(exp_id: str, trial: Trial, tried: Tried) -> dict[str, Any]:
-    """What came of it."""
+    """Return the answer: what ran, what came of it, and how theta changed."""
     return {
         "seed": trial.seed,
         "run": trial.run,
