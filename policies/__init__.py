@@ -7,6 +7,7 @@ here reads a file, starts a thread or imports anything once this package is impo
 from policies import (
     base,
     bts,
+    bucketing,
     discount,
     exp3,
     gaussian,
@@ -29,6 +30,7 @@ from policies import (
 SCRIPT_NAMES: dict[str, object] = {
     "base": base,
     "bts": bts,
+    "bucketing": bucketing,
     "discount": discount,
     "exp3": exp3,
     "gaussian": gaussian,

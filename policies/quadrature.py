@@ -80,7 +80,7 @@ class Scores(ABC):
         ArithmeticError
             The parameters are not finite, or so extreme that the integral cannot be computed to 1e-9.
         """
-        if not all(np.isfinite(each).all() for each in self.parameters):
+        if not np.isfinite(sum(float(each.sum()) for each in self.parameters)):
             raise ArithmeticError("the posterior is not finite")
         lower, upper = self.tails()
         low, high = float(lower.max()), float(upper.max())
@@ -204,10 +204,17 @@ class BetaScores(Scores):
         a, b = self.parameters
         lower, upper = (np.maximum(sc.betaincinv(*shape, TAIL), 1e-300) for shape in ((a, b), (b, a)))
         low, high = np.log(lower) - np.log1p(-lower), np.log1p(-upper) - np.log(upper)
+        if not self._large():
+            return low, high
         # scipy's inverse is wrong for some a or b (1000 beside more than 1e8): then far enough out, by the variance.
         centre, scale = self.shape()
         low = np.where(sc.betainc(a, b, lower) > 10.0 * TAIL, centre - 9.0 * scale, low)
         return low, np.where(sc.betainc(b, a, upper) > 10.0 * TAIL, centre + 9.0 * scale, high)
+
+    def _large(self) -> bool:
+        """Whether there are so many observations that the plain formulas lose digits."""
+        a, b = self.parameters
+        return bool((a + b).max() > 1e6)
 
     def rounding(self) -> float:
         a, b = self.parameters
@@ -215,6 +222,8 @@ class BetaScores(Scores):
 
     def log_density(self, x: Floats) -> Floats:
         a, b = (each[:, None] for each in self.parameters)
+        if not self._large():
+            return np.asarray(a * sc.log_expit(x) + b * sc.log_expit(-x) - sc.betaln(a, b))
         # Measured from the mode, so that what is left of the large terms keeps its digits.
         mode, p = np.log(a) - np.log(b), a / (a + b)
         off = np.clip(x - mode, -700.0, 700.0)

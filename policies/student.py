@@ -7,6 +7,7 @@ from policies.quadrature import GAPS, OFFSETS, STEPS, TAIL, TINY, Floats, Scores
 
 CLIP = 60.0  # from here on asinh(x) is log(2 x), and centres don't matter
 LOG_2 = float(np.log(2.0))
+OUTER = 16.0 * 1.3 ** np.arange(40)  # edges of panels out where densities of y are exponential
 HEAVY = 2.0  # with fewer degrees of freedom the quantiles lie where the tail is a power to all digits
 
 
@@ -47,21 +48,26 @@ class StudentScores(Scores):
         points = (mean[:, None] + scale[:, None] * offsets).ravel()
         widths = np.arcsinh(points + (scale[:, None] * gaps).ravel()) - np.arcsinh(points)
         edges = spaced(np.arcsinh(points), widths, low, high)
-        far = 16.0 * 1.3 ** np.arange(40)
-        far = far[far > max(abs(edges[-2]), abs(edges[1])) if len(edges) > 2 else far > 0.0]
+        if max(-low, high) <= OUTER[0]:
+            return edges
+        inner = max(abs(edges[-2]), abs(edges[1])) if len(edges) > 2 else 0.0
+        far = OUTER[inner < OUTER]
         outer = np.concatenate([-far, far])
         outer = outer[(outer > low) & (outer < high)]
         return np.sort(np.concatenate([edges, outer]))
 
     def log_density(self, x: Floats) -> Floats:
         _, scale, df = (each[:, None] for each in self.parameters)
-        size = np.abs(x)
+        spread, size = np.log1p(self._z(x) ** 2 / df), np.abs(x)
         cosh = size + np.log1p(np.exp(-2.0 * size)) - LOG_2  # its logarithm: the slope of x = sinh(y)
-        spread = np.log1p(self._z(x) ** 2 / df) + 2.0 * np.maximum(size - CLIP, 0.0)
+        if size.max() > CLIP:
+            spread = spread + 2.0 * np.maximum(size - CLIP, 0.0)
         return np.asarray(cosh - 0.5 * (df + 1.0) * spread - sc.betaln(0.5, 0.5 * df) - np.log(scale * np.sqrt(df)))
 
     def cdf(self, x: Floats) -> Floats:
         near = sc.stdtr(self.parameters[2][:, None], self._z(x))
+        if np.abs(x).max() < CLIP:
+            return np.asarray(near)
         far = np.exp(np.minimum(self._log_far(x), 0.0))
         return np.where(np.abs(x) < CLIP, near, np.where(x < 0.0, far, 1.0 - far))
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 class MeanInterval(NamedTuple):
-    """Both ends."""
+    """Both ends of a 95 % interval of a mean or a rate."""
 
     low: float
     high: float

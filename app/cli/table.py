@@ -72,10 +72,10 @@ def _range(interval: MeanInterval) -> str:
 def _number(value: float, interval: MeanInterval | None) -> str:
     """Return the number to the digits that its interval supports: two of half the interval's width.
 
-    >>> _number(1e9 + 0.0211, MeanInterval(1e9 - 0.02, 1e9 + 0.06)), _number(2 / 3, None)
-    ('1000000000.021', '0.6667')
-    >>> _number(1534.2, MeanInterval(0, 3e3))
-    '1534'
+    >>> _number(1e9 + 0.0211, MeanInterval(1e9 - 0.02, 1e9 + 0.06)), _number(1534.2, MeanInterval(0, 3e3))
+    ('1000000000.021', '1534')
+    >>> _number(2 / 3, None)
+    '0.6667'
     """
     width = (interval.high - interval.low) / 2 if interval is not None else 0.0
     if not width > 0 or abs(value) >= _FIXED_BELOW:

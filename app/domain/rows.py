@@ -67,8 +67,8 @@ class RunResults:
     """What a simulation has come to so far; ``series`` is None where it was not read.
 
     ``arms`` is a table by arm, ``series`` has lists by draws, see ``app.analysis.summary``. The regret is None where
-    the expected rewards are unknown; the ends of its 95 % interval, its median and its 5 % and 95 % quantiles where the
-    simulation was not repeated, or too seldom.
+    the expected rewards are unknown; the ends of its interval, its median and its 5 % and 95 % quantiles where the
+    simulation was not repeated. The interval is also None where all repetitions have the same regret.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.domain.decision import Decision
 from app.storage.client import Connection, Storage
-from app.storage.documents import Document, from_document
+from app.storage.documents import Document, from_document, to_document
 from app.storage.elections import LINEARIZABLE, complete_after_election
 from app.storage.inserts import Inserts
 from app.storage.outages import translate_outages
@@ -25,11 +25,13 @@ class Decisions(Storage):
     @translate_outages
     async def insert(self, decisions: list[Decision], deadline: float, size: int = 0) -> None:
         """Insert them all, as ``Inserts.add`` does."""
-        await self._inserts.add([_document(decision) for decision in decisions], deadline, size)
+        await self._inserts.add([to_document(decision, with_none=False) for decision in decisions], deadline, size)
 
     async def insert_in(self, decisions: list[Decision], session: AsyncClientSession) -> None:
         """Insert them as part of a transaction."""
-        await self.db.decisions.insert_many([_document(decision) for decision in decisions], session=session)
+        await self.db.decisions.insert_many(
+            [to_document(decision, with_none=False) for decision in decisions], session=session
+        )
 
     @translate_outages
     @complete_after_election
@@ -72,10 +74,6 @@ class Decisions(Storage):
         """When the newest was made."""
         newest = await self.db.decisions.find_one({"exp_id": exp_id}, {"date": 1}, sort=[("date", -1), ("_id", -1)])
         return newest["date"] if newest else None
-
-
-def _document(decision: Decision) -> Document:
-    return {"_id": decision.id, **{k: v for k, v in vars(decision).items() if k != "id" and v is not None}}
 
 
 def decision_of(document: Document) -> Decision:

@@ -10,9 +10,13 @@ from typing import Any, TypeVar, cast
 import bson
 from pymongo import errors
 
+from app.storage.keys import escaped, restored
+
 Document = dict[str, Any]
 T = TypeVar("T")
 
+# Fields of which users choose the keys, in whichever collection.
+USER_VALUES = frozenset({"context", "action", "reward", "default_reward", "data", "theta"})
 _DUPLICATE_KEY = 11000
 _CHUNK_ROWS = 500
 _CHUNK_BYTES = 8 * 2**20
@@ -28,7 +32,21 @@ def from_document(kind: type[T], document: Document) -> T:
     found = {name: document[name] for name in names if name in document}
     if "id" in names:
         found["id"] = document["_id"]
+    for name in USER_VALUES & found.keys():
+        found[name] = restored(found[name])
     return kind(**found)
+
+
+def to_document(row: Any, *, with_none: bool = True) -> Document:
+    """The document of a dataclass: its ``id`` is the ``_id``, and the keys of users' values are escaped.
+
+    Without ``with_none``, fields that are None are left out.
+    """
+    document: Document = {"_id": row.id}
+    for name, value in vars(row).items():
+        if name != "id" and (with_none or value is not None):
+            document[name] = escaped(value) if name in USER_VALUES else value
+    return document
 
 
 @cache

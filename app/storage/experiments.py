@@ -12,7 +12,7 @@ from app.domain.experiment import Experiment, ExperimentListItem, ExperimentSpec
 from app.domain.rows import Revision, RevisionListItem
 from app.errors import EditedMeanwhile, NameTaken, NotYours, ThetaNotThere
 from app.storage.client import Connection, Storage
-from app.storage.documents import Document, from_document
+from app.storage.documents import Document, from_document, to_document
 from app.storage.elections import complete_after_election
 from app.storage.heads import DELETING, Heads
 from app.storage.indexes import ALPHABETICAL
@@ -66,7 +66,7 @@ class Experiments(Storage):
 
         async def body(session: AsyncClientSession) -> None:
             await self._refuse_taken_name(experiment, session)
-            await self.db.experiments.insert_one(_document(experiment), session=session)
+            await self.db.experiments.insert_one(to_document(experiment), session=session)
             await self._heads.insert(experiment.id, session)
             await self.db.revisions.insert_one(_revision(experiment, experiment.owner, note), session=session)
 
@@ -88,7 +88,7 @@ class Experiments(Storage):
             if expected not in (None, head.revision - 1):
                 raise EditedMeanwhile(head.revision - 1)
             saved = dataclasses.replace(experiment, revision=head.revision)
-            await self.db.experiments.replace_one({"_id": saved.id}, _document(saved), session=session)
+            await self.db.experiments.replace_one({"_id": saved.id}, to_document(saved), session=session)
             await self.db.revisions.insert_one(_revision(saved, user, note), session=session)
 
         await self._transactions.run(body)
@@ -167,10 +167,6 @@ class Experiments(Storage):
             raise NameTaken("name", experiment.name)
 
 
-def _document(experiment: Experiment) -> Document:
-    return {"_id": experiment.id, **{k: v for k, v in vars(experiment).items() if k != "id"}}
-
-
 def experiment_of(document: Document) -> Experiment:
     """The experiment in a document."""
     return from_document(Experiment, document)
@@ -182,6 +178,6 @@ def _reset_event(head: Head, user: str, named: Document) -> Document:
 
 
 def _revision(experiment: Experiment, user: str, note: str) -> Document:
-    editable = {k: v for k, v in vars(experiment).items() if k not in ("id", "key", "owner", "created")}
+    editable = {k: v for k, v in to_document(experiment).items() if k not in ("_id", "key", "owner", "created")}
     names = {"_id": f"{experiment.id}:{experiment.revision}", "exp_id": experiment.id}
     return {**names, **editable, "date": datetime.now(UTC), "user": user, "note": note}

@@ -1,4 +1,4 @@
-r"""Keys of users' values that MongoDB or its driver would not give back: escaped when stored, restored when read.
+r"""Keys of users' values that MongoDB would not give back: escaped when they are stored, restored when they are read.
 
 BSON has no NUL in keys, and the driver reads ``{"$ref": ..., "$id": ...}`` as a reference. So a key that begins with
 ``$`` or holds NUL is stored with a further ``$`` in front, its NUL as ``%00`` and its ``%`` as ``%25``. All other keys

@@ -8,7 +8,7 @@ from app.domain.decision import Reward
 from app.domain.events import ThetaEvent
 from app.domain.rows import ErrorRow, LogRow
 from app.storage.client import Storage
-from app.storage.documents import Document, from_document
+from app.storage.documents import Document, from_document, to_document
 from app.storage.elections import complete_after_election
 from app.storage.outages import translate_outages
 
@@ -18,7 +18,7 @@ class Rewards(Storage):
 
     async def insert_in(self, rewards: list[Reward], session: AsyncClientSession) -> None:
         """Insert them as part of a transaction."""
-        await self.db.rewards.insert_many([_document(reward) for reward in rewards], session=session)
+        await self.db.rewards.insert_many([to_document(reward, with_none=False) for reward in rewards], session=session)
 
     @translate_outages
     @complete_after_election
@@ -42,7 +42,7 @@ class Logs(Storage):
 
     async def insert_in(self, rows: list[LogRow], session: AsyncClientSession) -> None:
         """Insert them as part of a transaction."""
-        await self.db.logs.insert_many([_named(row) for row in rows], session=session)
+        await self.db.logs.insert_many([to_document(row) for row in rows], session=session)
 
 
 class ScriptErrors(Storage):
@@ -51,15 +51,7 @@ class ScriptErrors(Storage):
     @translate_outages
     async def insert(self, rows: list[ErrorRow]) -> None:
         """Add rows."""
-        await self.db.errors.insert_many([_named(row) for row in rows], ordered=False)
-
-
-def _named(row: LogRow | ErrorRow) -> Document:
-    return {"_id": row.id, **{name: value for name, value in vars(row).items() if name != "id"}}
-
-
-def _document(reward: Reward) -> Document:
-    return {"_id": reward.id, **{k: v for k, v in vars(reward).items() if k != "id" and v is not None}}
+        await self.db.errors.insert_many([to_document(row) for row in rows], ordered=False)
 
 
 def reward_of(document: Document) -> Reward:

@@ -20,6 +20,7 @@ from app.errors import CannotCommit, NotYours
 from app.storage.client import UNDECODED, Connection, Storage
 from app.storage.documents import Document, from_document
 from app.storage.heads import Heads
+from app.storage.keys import escaped, restored
 from app.storage.outages import translate_outages
 from app.storage.thetas import StoredTheta, Thetas, ThetaWrite
 from app.storage.transactions import Transactions
@@ -93,7 +94,7 @@ class Simulations(Storage):
 
     async def _add_chunk(self, exp_id: str, run_id: str, kind: str, number: int, rows: list[Document]) -> None:
         chunk = {"_id": f"{run_id}:{kind}:{number}", "exp_id": exp_id, "run": run_id, "kind": kind}
-        await self.db.simulation_chunks.insert_one({**chunk, "number": number, "rows": rows})
+        await self.db.simulation_chunks.insert_one({**chunk, "number": number, "rows": escaped(rows)})
 
     @translate_outages
     async def draws(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
@@ -110,7 +111,7 @@ class Simulations(Storage):
     async def _rows(self, run_id: str, kind: str) -> AsyncIterator[Document]:
         found = self.db.simulation_chunks.find({"run": run_id, "kind": kind}).sort("number", 1).batch_size(4)
         async for chunk in found:
-            for row in chunk["rows"]:
+            for row in restored(chunk["rows"]):
                 yield row
 
     @translate_outages

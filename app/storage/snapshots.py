@@ -12,6 +12,7 @@ from app.domain.rows import ThetaSnapshot
 from app.domain.theta import ThetaKey, as_theta
 from app.storage.client import Storage
 from app.storage.documents import Chunk, Document, only_duplicates
+from app.storage.keys import restored
 from app.storage.outages import translate_outages
 from app.storage.thetas import THERE
 
@@ -58,7 +59,7 @@ class Snapshots(Storage):
         rows = [row async for row in found.sort([("key", 1), ("value", 1)])]
         if not rows:
             return None
-        thetas = [(ThetaKey(exp_id, name, row["key"], row["value"]), row["theta"]) for row in rows]
+        thetas = [(ThetaKey(exp_id, name, row["key"], row["value"]), restored(row["theta"])) for row in rows]
         return ThetaSnapshot(rows[0]["date"], as_theta(thetas))
 
 

@@ -20,6 +20,7 @@ from app.storage.client import Storage
 from app.storage.documents import Document
 from app.storage.elections import complete_after_election
 from app.storage.heads import LIVE, head_of
+from app.storage.keys import escaped, restored
 from app.storage.outages import translate_outages
 from app.storage.transactions import Conflict
 
@@ -124,10 +125,10 @@ def _document(write: ThetaWrite) -> Document:
         "key": key.key,
         "value": key.value,
         "seq": write.seq,
-        "theta": write.theta,
+        "theta": escaped(write.theta),
     }
 
 
 def _stored(document: Document) -> StoredTheta:
     key = ThetaKey(document["exp_id"], document["name"], document["key"], document["value"])
-    return StoredTheta(key, document["seq"], document["theta"])
+    return StoredTheta(key, document["seq"], restored(document["theta"]))

@@ -31,9 +31,6 @@ BAD_OBJECTS = {
     "null": ("null", "expected a JSON object, got null"),
     "nested 60 deep": ('{"a":' * 60 + "1" + "}" * 60, "nested deeper than 50"),
     "nested 5,000 deep": ('{"a":' * 5_000 + "1" + "}" * 5_000, "nested"),
-    "a reserved key": ('{"$where": 1}', "the key '$where' begins with $"),
-    "a reserved key further in": ('{"a": [{"$set": 1}]}', "begins with $"),
-    "NUL in a key": ('{"a\\u0000b": 1}', "cannot be stored"),
     "half a surrogate pair": ('{"a": "\\ud800"}', "expected JSON"),
     "half a surrogate pair in a key": ('{"\\udc00": 1}', "expected JSON"),
     "two objects": ("{}{}", "expected JSON"),
@@ -86,7 +83,6 @@ def test_a_reward_or_action_that_cannot_be_taken_is_refused(researcher: Research
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": {"$b": 1}}, "begins with $"),
         ([1], "got an array"),
         (3, "got a number"),
         (False, "got true or false"),
@@ -269,7 +265,6 @@ BAD_EXPERIMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"default_reward": "{'a': {1, 2}}"}, "default_reward", ""),
     ({"default_reward": "{1: 2}"}, "default_reward", ""),
     ({"default_reward": "{'a': __import__('os')}"}, "default_reward", "object"),
-    ({"default_reward": {"$a": 1}}, "default_reward", "begins with $"),
     ({"default_reward": {"a": 2**64}}, "default_reward", "64 bits"),
 ]
 

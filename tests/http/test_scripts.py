@@ -159,8 +159,8 @@ def test_an_object_with_get_dict_is_stored_as_what_it_gives(experiment: Experime
         ("[1]", "must be a dict"),
         ("{'x': {1, 2}}", "a set"),
         ("{'x': self}", "JSON"),
-        ("{'$x': 1}", "begins with $"),
-        ("{'a\\0': 1}", "cannot be stored"),
+        ("{'x': np.inf}", "x is not a finite number"),
+        ("{'x': [{'y': np.nan}]}", "x[0].y is not a finite number"),
         ("{(1, 2): 3}", "keys must be text"),
         ("{'x': 2**63}", "64 bits"),
         ("{'x': 'y' * 5_000_000}", "MiB"),
@@ -176,7 +176,7 @@ def test_a_theta_that_cannot_be_kept_is_an_error_that_says_so(
     assert experiment.theta() == {}
 
 
-@pytest.mark.parametrize("key", ["'x' * 501", "'a\\0b'", "chr(0xd800)"])
+@pytest.mark.parametrize("key", ["'x' * 4_097", "chr(0xd800)"])
 def test_a_key_that_cannot_be_kept_is_an_error(experiment: Experiment, key: str) -> None:
     experiment.replace(set_reward=f"self.set_theta({{}}, {key})")
     assert experiment.set_reward(action={}, reward={}).status_code == 500

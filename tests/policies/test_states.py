@@ -97,6 +97,13 @@ def draws_agree(policy, context, n):
     assert all(p[arm] == pytest.approx(share, abs=1e-12) for arm, share in (policy.pull(context) for _ in range(20)))
 
 
+def number_of_draws(kind, state, n):
+    """A tenth is enough for the common draw from the probabilities, and while each challenger takes milliseconds."""
+    common = kind._draw is Policy._draw and kind is not Slate
+    sure = issubclass(kind, TopTwo) and state is a_billion_rewards
+    return n // 10 if common or sure else n
+
+
 @every_policy
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_draws_follow_the_probabilities(kind, state, world_of):
@@ -105,9 +112,7 @@ def test_draws_follow_the_probabilities(kind, state, world_of):
     random.seed(21)
     world = world_of(kind)
     policy = state(kind, world)
-    own = kind._draw is not Policy._draw or kind is Slate
-    sure = issubclass(kind, TopTwo) and state is a_billion_rewards  # a challenger takes milliseconds then
-    draws_agree(policy, world.context(), 2_000 if sure or not own else 20_000)
+    draws_agree(policy, world.context(), number_of_draws(kind, state, 20_000))
 
 
 @pytest.mark.slow
@@ -117,7 +122,7 @@ def test_two_hundred_thousand_draws_follow_the_probabilities(kind, state, world_
     np.random.seed(22)
     random.seed(22)
     world = world_of(kind)
-    draws_agree(state(kind, world), world.context(), 200_000)
+    draws_agree(state(kind, world), world.context(), number_of_draws(kind, state, 200_000))
 
 
 def refusal(call, *given):

@@ -59,6 +59,8 @@ from app.analysis.ab.plan.request import PlanRequest
 from app.analysis.ab.plan.sample_size import bonferroni
 from app.analysis.ab.plan.sensitivity import Sensitivity
 from app.analysis.ab.plan.traffic import Traffic
+from app.analysis.ab.report.description import Description
+from app.analysis.ab.report.design_report import design_report
 from app.analysis.ab.sequential.boundaries import SequentialBoundary
 from app.analysis.ab.sequential.crossing import crossing_probabilities
 from app.analysis.ab.sequential.looks import (
@@ -83,6 +85,7 @@ __all__ = [
     "CovariateSums",
     "CupedModel",
     "CupedPlan",
+    "Description",
     "EquivalenceTest",
     "EventCount",
     "Evidence",
@@ -127,6 +130,7 @@ __all__ = [
     "counts_sample_size",
     "crossing_probabilities",
     "decide",
+    "design_report",
     "detectable_mean_difference",
     "detectable_proportion_difference",
     "detectable_rate_difference",

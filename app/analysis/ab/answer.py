@@ -80,7 +80,10 @@ def _rounded(value: Any, rule: Digits) -> Any:
 @cache
 def _rules(kind: type) -> dict[str, Digits]:
     found = {}
-    for name, hint in get_type_hints(kind, include_extras=True).items():
+    hints = get_type_hints(kind, include_extras=True)
+    for name in getattr(kind, "also", ()):
+        hints[name] = get_type_hints(getattr(kind, name).fget, include_extras=True)["return"]
+    for name, hint in hints.items():
         rule = _rule(hint)
         if rule:
             found[name] = rule

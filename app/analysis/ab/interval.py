@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 
@@ -22,14 +21,7 @@ class Interval:
         """Whether the value lies outside."""
         return not self.lower <= value <= self.upper
 
-    def scaled(self, factor: float) -> Interval:
-        """Both ends times a factor above 0."""
-        return Interval(self.lower * factor, self.upper * factor, self.level)
-
 
 def around(centre: float, half: float, level: float) -> Interval:
     """``centre`` ± ``half``."""
     return Interval(centre - half, centre + half, level)
-
-
-EVERYTHING = Interval(-math.inf, math.inf, 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp
 from typing import ClassVar
 
 import numpy as np
@@ -106,12 +106,3 @@ def log_bayes_factor(observed: Sequence[int], shares: Floats) -> float:
     x, a = np.asarray(observed, dtype=np.float64), CONCENTRATION * shares
     prior = float(gammaln(CONCENTRATION) - gammaln(CONCENTRATION + x.sum()))
     return prior + float((gammaln(a + x) - gammaln(a) - xlogy(x, shares)).sum())
-
-
-def watched_level(alpha: float = LEVEL) -> float:
-    """The ln BF from which an always-valid p is below ``alpha``.
-
-    >>> round(watched_level(), 3)
-    6.908
-    """
-    return log(1.0 / alpha)

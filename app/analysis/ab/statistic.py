@@ -39,8 +39,9 @@ class Proportion:
     n: int
 
     def __post_init__(self) -> None:
-        whole("n", self.n, 1)
-        if whole("successes", self.successes, 0) > self.n:
+        object.__setattr__(self, "n", whole("n", self.n, 1))
+        object.__setattr__(self, "successes", whole("successes", self.successes, 0))
+        if self.successes > self.n:
             raise ParameterError("successes", f"at most n, {self.n}", self.successes)
 
     @property
@@ -69,7 +70,7 @@ class SampleMean:
     def __post_init__(self) -> None:
         finite("mean", self.mean)
         not_negative("sd", self.sd)
-        whole("n", self.n, 2)
+        object.__setattr__(self, "n", whole("n", self.n, 2))
 
     @classmethod
     def of(cls, values: Sequence[float]) -> SampleMean:
@@ -110,7 +111,7 @@ class EventCount:
     exposure: float
 
     def __post_init__(self) -> None:
-        whole("events", self.events, 0)
+        object.__setattr__(self, "events", whole("events", self.events, 0))
         positive("exposure", self.exposure)
 
     @property
@@ -186,6 +187,11 @@ class RatioMean:
     def sd(self) -> float:
         """Standard deviation of (Y - R·X)/x̄ between persons: what a plan for a ratio needs."""
         return math.sqrt(self.error_variance * self.n)
+
+
+def values(name: str, given: Sequence[float]) -> tuple[float, ...]:
+    """The values as an immutable tuple of floats; raises unless there are 2 or more finite ones."""
+    return tuple(sample(name, given).tolist())
 
 
 def sample(name: str, values: Sequence[float], least: int = 2) -> Floats:

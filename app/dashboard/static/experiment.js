@@ -1,5 +1,6 @@
 // The page on which an experiment is written: its scripts, what is wrong with them, saving.
 import { ApiError, announce, api, showErrors } from "./api.js";
+import { Checks } from "./checks.js";
 import { Conflict } from "./conflict.js";
 import { ask } from "./dialog.js";
 import { differenceText } from "./diff.js";
@@ -10,12 +11,12 @@ import { hasTheta, policyDiffers } from "./policy.js";
 import { wireTemplates } from "./templates.js";
 import { wireTrials } from "./try.js";
 
-const CHECK_AFTER = 400;
 const OPTIONS = ["name", "advice_id", "delta_hours", "default_reward", "hourly_theta"];
 const form = document.getElementById("editor");
 const at = (id) => document.getElementById(id);
 const exp = form.dataset.experiment;
 const panes = new Map([...form.querySelectorAll("textarea.code")].map((field) => [field.name, new Pane(field)]));
+const checks = new Checks(panes);
 const draft = new Draft(form.dataset.user, exp);
 const conflict = new Conflict(exp, form.dataset.user);
 let revision = Number(form.dataset.revision);
@@ -103,64 +104,6 @@ function discardDraft() {
   conflict.hide();
   showState();
   announce("Your unsaved changes were discarded");
-}
-
-// Checking while typing ---------------------------------------------------------------------------------------------
-
-let checking = null;
-let timer = 0;
-let found = [];
-// Where a script failed in the last trial, as long as the script is the one that failed.
-let failure = null;
-
-function checkSoon() {
-  clearTimeout(timer);
-  timer = setTimeout(check, CHECK_AFTER);
-}
-
-async function check() {
-  checking?.abort();
-  checking = new AbortController();
-  try {
-    const { errors } = await api("POST", "/exp/check", { scripts: scripts() }, { signal: checking.signal });
-    found = errors;
-    showFaults();
-  } catch (error) {
-    if (error.name !== "AbortError" && !(error instanceof ApiError)) throw error;
-  }
-}
-
-function showFaults() {
-  for (const [name, pane] of panes) {
-    const ours = [...found, ...(failure ? [failure] : [])].filter((fault) => fault.script === name);
-    const same = JSON.stringify(pane.faults) === JSON.stringify(ours);
-    pane.mark(ours);
-    if (!same || !ours.length) at(`faults-${name}`).replaceChildren(...ours.map(faultRow));
-  }
-}
-
-// A script that does not compile is told by the check already.
-function showFailure(failed) {
-  const known = failed && found.some((fault) => fault.script === failed.script && fault.line === failed.line);
-  failure = failed && !known ? { ...failed, column: null, message: `in this trial: ${failed.message}` } : null;
-  showFaults();
-}
-
-// A fault as text; pressing it leads to its line.
-function faultRow(fault) {
-  const row = document.createElement("li");
-  row.className = fault.severity === "warning" ? "warning" : "error";
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "link";
-  button.textContent = fault.column ? `Line ${fault.line}, column ${fault.column}` : `Line ${fault.line}`;
-  button.addEventListener("click", () => goTo(fault));
-  row.append(button, ` ${fault.severity === "warning" ? "Warning: " : ""}${fault.message}`);
-  return row;
-}
-
-export function goTo(fault) {
-  panes.get(fault.script)?.go(fault.line ?? 1, fault.column ?? 1);
 }
 
 // Saving ------------------------------------------------------------------------------------------------------------
@@ -259,9 +202,8 @@ async function showRefusal(error) {
   const label = (message) => (option ? message.replace(`${name}:`, `${option.labels[0].textContent}:`) : message);
   showErrors(at("save-errors"), error.messages.map(label));
   if (error.detail.errors) {
-    found = error.detail.errors;
-    showFaults();
-    goTo(error.detail.errors[0]);
+    checks.show(error.detail.errors);
+    checks.goTo(error.detail.errors[0]);
   } else if (option) {
     option.setAttribute("aria-invalid", "true");
     option.focus();
@@ -313,8 +255,10 @@ form.addEventListener("submit", (event) => {
 });
 document.addEventListener("input", (event) => {
   if (event.target.form !== form && !panes.has(event.target.name)) return;
-  if (panes.has(event.target.name)) checkSoon();
-  if (failure?.script === event.target.name) failure = null;
+  if (panes.has(event.target.name)) {
+    checks.soon();
+    checks.forgetFailure(event.target.name);
+  }
   if (event.target.name !== "note") forgetRefusal();
   keepDraft();
   showState();
@@ -339,9 +283,9 @@ at("conflict-overwrite").addEventListener("click", async () => {
 
 showState();
 fitPanel(at("try"), document.querySelector(".save-bar"));
-wireTrials({ exp, scripts, goTo, showFailure });
+wireTrials({ exp, scripts, checks });
 wireTemplates({ present, saved: () => saved, fillIn, revision: () => revision, changed: () => { keepDraft(); showState(); } });
 restoreDraft();
-check();
+checks.now();
 await enhance();
 document.documentElement.dataset.ready = "";

@@ -6,8 +6,7 @@ import { folded } from "./values.js";
 
 const at = (id) => document.getElementById(id);
 
-// `showFailure` marks the line of a script that failed in a trial, or with null takes the mark away.
-export function wireTrials({ exp, scripts, goTo, showFailure }) {
+export function wireTrials({ exp, scripts, checks }) {
   // The decision that a reward is for, until context, theta's start or get_action change.
   let advice = null;
   let decided = "";
@@ -20,7 +19,7 @@ export function wireTrials({ exp, scripts, goTo, showFailure }) {
     busy = true;
     at("try").setAttribute("aria-busy", "true");
     showErrors(at("try-failed"), []);
-    showFailure(null);
+    checks.showFailure(null);
     try {
       const answer = await api("POST", `/exp/${exp}/try`, { scripts: scripts(), ...start(), ...body });
       showLogs(answer);
@@ -52,8 +51,8 @@ export function wireTrials({ exp, scripts, goTo, showFailure }) {
       at("try-failed").append(source);
     }
     if (!failed.line) return;
-    showFailure(failed);
-    at("try-failed").append(pressable("Go to the line", () => goTo(failed)));
+    checks.showFailure(failed);
+    at("try-failed").append(pressable("Go to the line", () => checks.goTo(failed)));
   }
 
   function decide(run) {

@@ -142,7 +142,7 @@ def _is_plain(value: dict[Any, Any], finite: bool) -> bool:
 
 def _is_sound(key: str) -> bool:
     """Return whether a key may be stored; the answer for short keys is remembered."""
-    if not key.isascii() or key.startswith("$") or "\0" in key:
+    if not key.isascii():
         return False
     if len(key) < _SHORT:
         if len(_sound_keys) >= _REMEMBERED:

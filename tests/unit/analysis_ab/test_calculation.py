@@ -244,6 +244,7 @@ def test_sensitivity_has_one_cell_for_each_pair() -> None:
     cells = plan.table([1.0, 2.0], [0.7, 0.8, 0.9])
     assert [(cell.mde, cell.power) for cell in cells] == [(m, p) for m in (1.0, 2.0) for p in (0.7, 0.8, 0.9)]
     assert plan.mde_unit == "absolute"
+    assert Sensitivity("binary", Traffic(1000, 0.5, (1, 1)), baseline=0.1).mde_unit == "relative_percent"
     assert all(cell.duration_days == -(-cell.sample_size_per_variant // 125) for cell in cells)
 
 

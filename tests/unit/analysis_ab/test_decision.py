@@ -211,6 +211,18 @@ def test_each_kind_of_metric_has_its_test() -> None:
         compare_live(design(), Proportion(1, 5), SampleMean(1, 1, 5))
 
 
+def test_the_z_of_a_look_is_finite_and_has_the_sign_of_the_effect() -> None:
+    means = design(metric_type="continuous", baseline_value=10.0, std_dev=3.0)
+    certain = compare_live(means, SampleMean(10, 1e-6, 5000), SampleMean(9, 1e-6, 5000))
+    assert -40 < certain.z < -37
+    found = compare_live(means, SampleMean(10, 3, 50_000), SampleMean(10.05, 3, 50_000))
+    assert found.analysis is not None
+    assert found.z == pytest.approx(found.analysis.test_statistic, rel=1e-4)  # t of so many is z
+    far = compare_live(design(), Proportion(1000, 100_000), Proportion(50_000, 100_000))
+    assert far.analysis is not None
+    assert far.z == far.analysis.test_statistic > 200
+
+
 def test_counts_of_few_heavy_users_are_not_poisson() -> None:
     control, treatment = SampleMean(2.0, 4.0, 1000), SampleMean(2.3, 4.0, 1000)
     found = count_diagnostics(control, treatment, 2.0)
@@ -260,6 +272,13 @@ def test_a_comparison_answers_with_the_fields_of_the_contract() -> None:
     }  # fmt: skip
     assert found["probability_treatment_beats_control"] == 0.999
     assert found["always_valid"]["always_valid_p_value"] == 0.156316
+
+
+def test_a_look_answers_with_the_fields_of_the_contract() -> None:
+    found = to_answer(TakenLook(2, 0.402, 3.22501234567, (-3.7512345678, 1.0)))
+    assert {"look", "information_fraction", "boundary_z", "z", "crossed", "zs"} < set(found)
+    assert (found["z"], found["precise"]["z"], found["crossed"]) == (-3.751235, -3.7512345678, True)
+    assert found["zs"] == [-3.751235, 1.0]
 
 
 def test_the_policy_is_told() -> None:

@@ -15,10 +15,10 @@ from app.analysis.ab.statistic import EventCount, Proportion, RatioMean, SampleM
 PAGE = Path(__file__).parents[3] / "docs" / "analysis_ab.rst"
 # What is no statistic: inputs, results, whole plans, and glue.
 OTHER = {
-    "ArmEvidence", "ComparisonResult", "CovariateSums", "EventCount", "Evidence", "Guardrail", "Interval", "LiveDesign",
-    "Metric", "ParameterError", "PlanRequest", "Proportion", "RatioMean", "SampleMean", "Sensitivity", "Stratum",
-    "TakenLook", "Traffic", "analyse", "calculate", "compare_live", "decide", "per_exposure", "plan_guardrail",
-    "planned_sample_size", "policy_of", "to_answer",
+    "ArmEvidence", "ComparisonResult", "CovariateSums", "Description", "EventCount", "Evidence", "Guardrail",
+    "Interval", "LiveDesign", "Metric", "ParameterError", "PlanRequest", "Proportion", "RatioMean", "SampleMean",
+    "Sensitivity", "Stratum", "TakenLook", "Traffic", "analyse", "calculate", "compare_live", "decide",
+    "design_report", "per_exposure", "plan_guardrail", "planned_sample_size", "policy_of", "to_answer",
 }  # fmt: skip
 
 

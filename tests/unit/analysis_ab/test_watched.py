@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from app.analysis.ab.live.comparison import compare_live
+from app.analysis.ab.live.decision import decide
 from app.analysis.ab.live.design import LiveDesign
+from app.analysis.ab.live.evidence import NEARLY_COMPLETE, ArmEvidence, Evidence
 from app.analysis.ab.live.look import TakenLook, take_look
 from app.analysis.ab.plan.request import PlanRequest
 from app.analysis.ab.sequential.boundaries import SequentialBoundary
 from app.analysis.ab.sequential.looks import due_look, information_fraction, spending_boundaries
 from app.analysis.ab.sequential.mixture import MixtureTest
-from app.analysis.ab.srm import LEVEL, log_bayes_factor
+from app.analysis.ab.srm import LEVEL, SrmTest, log_bayes_factor
 from app.analysis.ab.statistic import Proportion
 
 RUNS = 2000
@@ -128,7 +130,7 @@ def design(looks: int) -> LiveDesign:
     )
 
 
-def crossed(plan: LiveDesign, rng: np.random.Generator, rates: tuple[float, float], folds: int = 120) -> int:
+def crossed(plan: LiveDesign, rng: np.random.Generator, rates: tuple[float, float], folds: int = 60) -> int:
     """Fold persons in batches of random sizes until the plan is complete; 1 or -1 if a look crossed."""
     counts, n, looks = np.zeros(2, dtype=int), np.zeros(2, dtype=int), list[TakenLook]()
     while True:
@@ -155,11 +157,39 @@ def test_live_looks_keep_level_and_power_from_sums_to_crossing() -> None:
 
 
 @pytest.mark.slow
-def test_live_looks_keep_level_and_power_over_many_runs() -> None:
-    rng, runs = np.random.default_rng(8), 8000
-    for looks in (2, 6):
-        plan = design(looks)
-        false = np.mean([crossed(plan, rng, (0.3, 0.3)) != 0 for _ in range(runs)])
-        assert abs(false - 0.05) <= errors(0.05, runs)
-        found = np.mean([crossed(plan, rng, (0.3, 0.36)) == 1 for _ in range(runs)])
-        assert abs(found - 0.8) <= errors(0.8, runs)
+@pytest.mark.parametrize("looks", [2, 6])
+def test_live_looks_keep_level_and_power_over_many_runs(looks: int) -> None:
+    rng, runs, plan = np.random.default_rng(8), 2000, design(looks)
+    false = np.mean([crossed(plan, rng, (0.3, 0.3)) != 0 for _ in range(runs)])
+    assert abs(false - 0.05) <= errors(0.05, runs)
+    found = np.mean([crossed(plan, rng, (0.3, 0.36)) == 1 for _ in range(runs)])
+    assert abs(found - 0.8) <= errors(0.8, runs)
+
+
+def shipped(plan: LiveDesign, rng: np.random.Generator, rates: tuple[float, float]) -> bool:
+    """Decide at every fold up to the planned size, with one look: whether treatment is ever shipped."""
+    counts, n = np.zeros(2, dtype=int), np.zeros(2, dtype=int)
+    while True:
+        batch = rng.multinomial(plan.planned_n // 10, [0.5, 0.5])
+        n += batch
+        counts += rng.binomial(batch, rates)
+        control, treatment = (Proportion(int(x), int(m)) for x, m in zip(counts, n, strict=True))
+        arm = ArmEvidence.of(1, compare_live(plan, control, treatment))
+        assert arm is not None
+        information = information_fraction(control.n, [treatment.n], plan.planned_n)
+        mismatch = SrmTest((control.n, treatment.n), (0.5, 0.5)).result().always_valid_p_value < LEVEL
+        found = decide(Evidence((arm,), True, mismatch, information, 1, plan.minimum_worthwhile_effect))
+        if found.verdict == "ship":
+            return True
+        if information >= NEARLY_COMPLETE:
+            return False
+
+
+@pytest.mark.slow
+def test_deciding_at_every_fold_keeps_level_and_power() -> None:
+    """A win needs the better half of 5 %, or an always-valid p before the end: at most 2.5 and 5 % together."""
+    plan, rng, runs = design(1), np.random.default_rng(10), 1000
+    false = np.mean([shipped(plan, rng, (0.3, 0.3)) for _ in range(runs)])
+    assert false <= 0.05 + errors(0.05, runs)
+    found = np.mean([shipped(plan, rng, (0.3, 0.36)) for _ in range(runs)])
+    assert found >= 0.78 - errors(0.78, runs)  # read at 95 % of the information

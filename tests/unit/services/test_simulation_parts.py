@@ -107,11 +107,11 @@ def test_results_are_of_all_repetitions_that_have_begun() -> None:
     assert (alone.arms["A"]["pulls"], alone.regret) == (10, None)
     assert alone.arms["A"]["mean_reward"] == pytest.approx(0.4)
     both = asyncio.run(summed_up({1: two, 0: one}, {"A": 0.5}))
-    assert both.arms["A"]["mean_reward"] == 0.5
+    assert both.arms["A"]["mean_reward"] == pytest.approx(0.5)
     assert both.series is not None
     assert both.series["reward"] == [5.0]
-    assert (both.regret, both.regret_median) == (0.0, 0.0)
-    assert (both.regret_low, both.regret_high) == (None, None)  # of equal values no spread is known
+    assert (both.regret, both.regret_low, both.regret_high) == (0.0, None, None)
+    assert (both.regret_median, both.regret_q05, both.regret_q95) == (0.0, 0.0, 0.0)
 
 
 def test_nothing_has_come_of_a_run_that_has_not_begun() -> None:

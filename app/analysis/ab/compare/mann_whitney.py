@@ -14,7 +14,7 @@ from app.analysis.ab.compare.power import power_of_p
 from app.analysis.ab.compare.result import ComparisonResult, relative_pct, verdict_of
 from app.analysis.ab.interval import Interval
 from app.analysis.ab.normal import two_sided, upper
-from app.analysis.ab.statistic import Floats, sample
+from app.analysis.ab.statistic import Floats, values
 
 MAX_EXACT = 30  # values in both arms together, for which the exact law is used if there are no ties
 
@@ -41,8 +41,8 @@ class MannWhitneyTest:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        sample("control_values", self.control)
-        sample("treatment_values", self.treatment)
+        object.__setattr__(self, "control", values("control_values", self.control))
+        object.__setattr__(self, "treatment", values("treatment_values", self.treatment))
         between("alpha", self.alpha)
 
     def result(self) -> ComparisonResult:

@@ -12,7 +12,7 @@ from app.analysis.ab.compare.equivalence import cohen_d
 from app.analysis.ab.compare.power import power_of_p
 from app.analysis.ab.compare.resampling import Location, bootstrap_interval, permutation_p
 from app.analysis.ab.compare.result import ComparisonResult, relative_pct, verdict_of
-from app.analysis.ab.statistic import Floats, SampleMean, sample
+from app.analysis.ab.statistic import Floats, SampleMean, sample, values
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class PermutationTest:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        sample("control_values", self.control)
-        sample("treatment_values", self.treatment)
+        object.__setattr__(self, "control", values("control_values", self.control))
+        object.__setattr__(self, "treatment", values("treatment_values", self.treatment))
         between("alpha", self.alpha)
 
     def result(self) -> ComparisonResult:
@@ -59,8 +59,8 @@ class QuantileTest:
     quantile: float = 0.5
 
     def __post_init__(self) -> None:
-        sample("control_values", self.control)
-        sample("treatment_values", self.treatment)
+        object.__setattr__(self, "control", values("control_values", self.control))
+        object.__setattr__(self, "treatment", values("treatment_values", self.treatment))
         between("alpha", self.alpha)
         between("quantile", self.quantile)
 

@@ -10,7 +10,7 @@ import numpy as np
 from app.analysis.ab.checks import ParameterError, between
 from app.analysis.ab.compare.result import ComparisonResult
 from app.analysis.ab.compare.welch import t_result
-from app.analysis.ab.statistic import Floats, sample
+from app.analysis.ab.statistic import Floats, values
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,15 @@ class YuenTest:
         if not 0.0 <= self.trim < 0.5:
             raise ParameterError("trim", "from 0 to below 0.5", self.trim)
         between("alpha", self.alpha)
-        for name, values in (("control_values", self.control), ("treatment_values", self.treatment)):
-            n = len(sample(name, values))
+        object.__setattr__(self, "control", values("control_values", self.control))
+        object.__setattr__(self, "treatment", values("treatment_values", self.treatment))
+        for name, n in (("control_values", len(self.control)), ("treatment_values", len(self.treatment))):
             if n - 2 * int(self.trim * n) < 2:
                 raise ParameterError(name, f"so many that 2 are left when {self.trim:g} is cut off at both ends", n)
 
     def result(self) -> ComparisonResult:
         """Test, interval and decision, in the unit of the values."""
-        (mean1, v1, h1), (mean2, v2, h2) = (self._trimmed(values) for values in (self.control, self.treatment))
+        (mean1, v1, h1), (mean2, v2, h2) = (self._trimmed(arm) for arm in (self.control, self.treatment))
         variance = v1 + v2
         share = v1 / variance if variance else 0.5
         df = 1.0 / (share**2 / (h1 - 1) + (1.0 - share) ** 2 / (h2 - 1))
@@ -50,9 +51,9 @@ class YuenTest:
             "trimmed_t", mean2 - mean1, float(np.sqrt(variance)), df, self.alpha, control=mean1, method="yuen"
         )
 
-    def _trimmed(self, values: Sequence[float]) -> tuple[float, float, int]:
+    def _trimmed(self, arm: Sequence[float]) -> tuple[float, float, int]:
         """Trimmed mean, its error variance, and the values left."""
-        ordered: Floats = np.sort(np.asarray(values, dtype=np.float64))
+        ordered: Floats = np.sort(np.asarray(arm, dtype=np.float64))
         n = len(ordered)
         cut = int(self.trim * n)
         left = n - 2 * cut

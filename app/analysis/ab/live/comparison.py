@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import copysign, sqrt
+from sys import float_info
 
 from app.analysis.ab.answer import PValue, Rounded3, Rounded6, Rounded8
 from app.analysis.ab.checks import ParameterError
@@ -49,10 +50,15 @@ class LiveComparison:
 
     @property
     def z(self) -> float:
-        """The normal quantile of the test's p, with the sign of the effect: what looks compare with the boundary."""
+        """What looks compare with the boundary: the z of a z test, else that of the p, with the effect's sign.
+
+        A p that is too small for a double counts as the smallest one, so that z stays finite.
+        """
         if self.analysis is None:
             return 0.0
-        return copysign(upper(self.analysis.p_value / 2.0), self.analysis.observed_effect)
+        if self.analysis.metric_type in ("binary", "ratio"):
+            return self.analysis.test_statistic
+        return copysign(upper(0.5 * max(self.analysis.p_value, float_info.min)), self.analysis.observed_effect)
 
 
 def compare_live(design: LiveDesign, control: Arm | None, treatment: Arm | None) -> LiveComparison:

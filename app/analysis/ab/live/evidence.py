@@ -70,7 +70,8 @@ class ArmEvidence:
 class Evidence:
     """Everything that a decision takes into account.
 
-    ``srm`` blocks every decision but to wait. ``minimum_worthwhile_effect`` is absolute; None if none was planned.
+    ``srm``, a mismatch of the sample ratio, comes before every other rule. Where counts are watched, it should be the
+    verdict of the always-valid p. ``minimum_worthwhile_effect`` is absolute; None if none was planned.
     """
 
     arms: tuple[ArmEvidence, ...]

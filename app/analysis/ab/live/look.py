@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import copysign
+from typing import ClassVar
 
 from app.analysis.ab.answer import Rounded4, Rounded6
 from app.analysis.ab.live.design import LiveDesign
@@ -20,8 +21,10 @@ class TakenLook:
     boundary_z: Rounded6
     zs: tuple[Rounded6, ...]
 
+    also: ClassVar[tuple[str, ...]] = ("z", "crossed")
+
     @property
-    def z(self) -> float:
+    def z(self) -> Rounded6:
         """The z that is furthest from 0."""
         return max(self.zs, key=abs)
 

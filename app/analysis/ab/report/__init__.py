@@ -1,0 +1,1 @@
+"""The design of an experiment in words, made by fixed rules from the plan."""
