@@ -1,4 +1,4 @@
-"""The command line: ``thetaloop serve``, ``demo``, ``check``, ``simulate`` and ``user ...``.
+"""The command line: ``thetaloop serve``, ``demo``, ``check``, ``simulate``, ``analyse`` and ``user ...``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
@@ -14,12 +14,12 @@ from typing import Any
 
 import uvloop
 
-from app.cli import check, serve, simulate, users
+from app.cli import analyse, check, serve, simulate, users
 from app.config import load
 from app.errors import ThetaloopError
 from app.observability.logging import configure
 
-_COMMANDS = (serve, check, simulate, users)
+_COMMANDS = (serve, check, simulate, analyse, users)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from app.dashboard.base import PageHandler
-from app.dashboard.problem import Problem
+from app.dashboard.failure_text import FailureText
 from app.dashboard.snippets import snippets
 from app.domain.experiment import SCRIPTS, ExperimentSpec
 from app.domain.rows import Revision
@@ -44,7 +44,7 @@ class EditorPage(PageHandler):
         failing = (await self.services.statistics.failing([exp_id])).get(exp_id)
         self.show(
             "editor.html",
-            failing=Problem.of(failing) if failing else None,
+            failing=FailureText.of(failing) if failing else None,
             experiment=experiment,
             default_reward=json.dumps(experiment.default_reward),
             revisions=revisions[:_LISTED],

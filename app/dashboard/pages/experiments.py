@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from app.dashboard.base import HOME, PageHandler
-from app.dashboard.problem import Problem
+from app.dashboard.failure_text import FailureText
 from app.domain.experiment import ExperimentListItem
 from app.services.failing import Failing
 from app.services.statistics import Summary
@@ -120,7 +120,7 @@ def _row(one: ExperimentListItem, summary: Summary, failing: Failing | None) -> 
     last = max(filter(None, (summary.last_added_get_action, summary.last_added_set_reward)), default=None)
     counts = summary.get_action_calls, summary.set_reward_calls
     if failing:
-        problem = Problem.of(failing)
+        problem = FailureText.of(failing)
         return Row(one.id, one.name, one.created, *counts, last, "failing", problem.explained, problem.problem)
     return Row(one.id, one.name, one.created, *counts, last, *_state(one, summary))
 

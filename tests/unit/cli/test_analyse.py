@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.cli.analyse import KINDS, analyse
+from app.cli.main import main
 from tests.unit.analysis.logs import w_log
 
 LOG = w_log()
@@ -151,3 +152,27 @@ def test_lines_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         analyse("audit", bad)
     with pytest.raises(OSError, match="none"):
         analyse("audit", tmp_path / "none.jsonl")
+
+
+def test_the_command_prints_what_the_function_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.jsonl"
+    rows = [
+        {"context": {}, "action": {"arm": "ab"[n % 2]}, "propensity": 0.5, "reward": {"value": n % 3}}
+        for n in range(200)
+    ]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["analyse", "offpolicy", str(log), "--options", '{"candidate": {"arm": "b"}}']) == 0
+    assert json.loads(capsys.readouterr().out) == analyse("offpolicy", log, {"candidate": {"arm": "b"}})
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [("{", "line 1: is not JSON"), (None, "cannot be read: No such file or directory")]
+)
+def test_a_log_that_cannot_be_read_is_an_error_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, complaint: str
+) -> None:
+    log = tmp_path / "log.jsonl"
+    if content is not None:
+        log.write_text(content)
+    assert main(["analyse", "checks", str(log)]) == 1
+    assert complaint in capsys.readouterr().err

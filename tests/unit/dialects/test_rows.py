@@ -31,7 +31,8 @@ def test_only_the_default_reward_of_a_time_out_is_called_one() -> None:
 
 
 def test_what_a_script_logged_stands_beside_its_date() -> None:
-    assert log_row(LogRow("l", "e", DATE, "d", {"any": 1, "date": "of mine"})) == {"any": 1, "date": WHEN}
+    row = log_row(LogRow("l", "e", DATE, "d", {"any": 1, "date": "of mine"}))
+    assert row == {"any": 1, "date": WHEN, "logged_date": "of mine"}
 
 
 def test_an_error_has_all_columns() -> None:
