@@ -92,6 +92,13 @@ class JobSettings:
 
 
 @dataclass(frozen=True)
+class FileSettings:
+    """``files.*``"""
+
+    keep_hours: float = _setting(24.0, "how long an exported file is kept", minimum=0.001)
+
+
+@dataclass(frozen=True)
 class SandboxSettings:
     """``sandbox.*``"""
 
@@ -126,6 +133,7 @@ class Config:
     engine: EngineSettings = field(default_factory=EngineSettings)
     theta: ThetaSettings = field(default_factory=ThetaSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
+    files: FileSettings = field(default_factory=FileSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     simulation: SimulationSettings = field(default_factory=SimulationSettings)
 

@@ -267,6 +267,13 @@ class DrawFailed(ScriptError):
         )
 
 
+class FileUnfinished(StateConflict):
+    """A file is still being written."""
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"the file {file_id!r} is still being written; ask again in a moment")
+
+
 class CannotCommit(StateConflict):
     """A simulated theta cannot take the place of the live one."""
 

@@ -322,5 +322,7 @@ class List(Generic[E]):
         return _random.choice(self.names)
 
     def _best(self, values: list[float]) -> Any:
+        if spoilt := [name for name, value in zip(self.base_list, values, strict=True) if math.isnan(value)]:
+            raise ValueError(f"the estimates of {spoilt} are not numbers; store another theta for them")
         ties = [name for name, tie in zip(self.base_list, leads(values), strict=True) if tie]
         return ties[0] if len(ties) == 1 else _random.choice(ties)

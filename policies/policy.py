@@ -47,7 +47,7 @@ class Policy(ABC):
 
     def __init__(self, theta: Theta | None, arms: Iterable[Arm], floor: float = 0.0, **parameters: Any) -> None:
         self.arms: list[Any] = list(arms)
-        self.names: list[str] = self.arms
+        self.names: list[str] = self.arms[:]
         self.theta: dict[str, Any] = dict(theta or {})
         if not self.arms:
             raise ValueError("a policy needs at least one arm")

@@ -37,7 +37,8 @@ def log_best(scores: Scores) -> Floats:
     for _ in range(ROUNDS):
         new, steep = _panels(scores, left, right)
         top = np.concatenate([kept, new], axis=1).max(axis=1, keepdims=True)
-        split = ((new > top - DEEP) & (steep > STEEP)).any(axis=0)
+        least = np.maximum(STEEP, 1e-12 * np.abs(top))  # steps that rounding makes are no slopes
+        split = ((new > top - DEEP) & (steep > least)).any(axis=0)
         kept = np.concatenate([kept, new[:, ~split]], axis=1)
         if not split.any():
             break

@@ -5,9 +5,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from policies.gammas import BetaScores
 from policies.policy import Policy
 from policies.posterior import PosteriorPolicy
-from policies.quadrature import BetaScores
 from policies.thompson import beta_posterior, beta_scores, draw_beta
 from policies.ties import share_best
 

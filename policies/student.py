@@ -3,7 +3,19 @@
 import numpy as np
 import scipy.special as sc
 
-from policies.quadrature import GAPS, OFFSETS, STEPS, TAIL, TINY, Floats, Scores, log_gamma_draws, spaced, standard
+from policies.gammas import log_gamma_draws
+from policies.quadrature import (
+    GAPS,
+    OFFSETS,
+    STEPS,
+    TAIL,
+    TINY,
+    Floats,
+    Scores,
+    coarseness,
+    spaced,
+    standard,
+)
 
 CLIP = 60.0  # from here on asinh(x) is log(2 x), and centres don't matter
 LOG_2 = float(np.log(2.0))
@@ -24,6 +36,9 @@ class StudentScores(Scores):
     def shape(self) -> tuple[Floats, Floats]:
         mean, scale, _ = self.parameters
         return mean, scale
+
+    def rounding(self) -> float:
+        return 10.0 * coarseness(*self.shape())  # y has fewer digits than x where it is a logarithm
 
     def tails(self) -> tuple[Floats, Floats]:
         mean, scale, df = self.parameters

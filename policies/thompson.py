@@ -9,9 +9,9 @@ import numpy as np
 
 from policies.base import List, Proportion, Variance
 from policies.checks import PairRange, Range
+from policies.gammas import BetaScores, GainScores
 from policies.policy import Arm, Policy, Theta
 from policies.posterior import PosteriorPolicy
-from policies.quadrature import BetaScores, GainScores
 from policies.ties import pick_best
 
 FEW = 12  # up to here numpy's call for arrays costs more than a call per arm

@@ -19,6 +19,7 @@ from tornado.web import RequestHandler
 from app.config import SETTINGS
 from app.dialects.streamingbandit import wire
 from app.dialects.streamingbandit.routes import ROUTES
+from app.http import files
 from app.ops import health
 from tests.servers import PASSWORD, Experiment, Researcher, Server
 
@@ -61,7 +62,7 @@ def test_every_setting_is_documented_with_its_default_and_no_other_is() -> None:
 
 
 def test_every_call_is_documented_and_no_other_is() -> None:
-    routes = [*ROUTES, *health.ROUTES]
+    routes = [*ROUTES, *health.ROUTES, *files.ROUTES]
     there = {
         (method.upper(), pattern)
         for pattern, handler in routes

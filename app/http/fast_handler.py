@@ -29,7 +29,7 @@ from app.http.errors import MethodNotAllowed, log_failure
 if TYPE_CHECKING:
     from app.http.router import RequestRouter, Route
 
-_MAX_PARAMETERS = 1_000
+MAX_PARAMETERS = 1_000
 _OK = ResponseStartLine("", 200, "OK")
 _encode = msgspec.json.Encoder().encode
 
@@ -88,12 +88,12 @@ class FastHandler(HTTPMessageDelegate):
     def query_parameters(self) -> dict[str, Any]:
         """The parameters in the query string, the last of each name; ``HTTPError`` 400 for a malformed one."""
         try:
-            given = parse_qs_bytes(self.query, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+            given = parse_qs_bytes(self.query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
             return {name: values[-1].decode() for name, values in given.items()}
         except UnicodeDecodeError:
             raise HTTPError(400, "the query string is not UTF-8") from None
         except ValueError:
-            raise HTTPError(400, f"expected at most {_MAX_PARAMETERS:,} parameters") from None
+            raise HTTPError(400, f"expected at most {MAX_PARAMETERS:,} parameters") from None
 
     def json_body(self) -> dict[str, Any]:
         """The body as a JSON object, whatever its Content-Type says."""
@@ -107,16 +107,21 @@ class FastHandler(HTTPMessageDelegate):
                 raise Overloaded()
             if self.method == "OPTIONS":
                 return self._write(204, b"", self.dialect.preflight)
-            verb = {"GET": self.get, "POST": self.post}.get(self.method)
-            if verb is None:
-                raise MethodNotAllowed(self._allowed)
-            await verb(*self._parts)
+            await self._verb(*self._parts)
         except Exception as error:
             log_failure(self.method, self.path, error)
             if self._status is None:
                 self._refuse(error)
         finally:
             self._router.in_flight.finish(self._connection, self.dialect.name, self._route.label, self._status)
+
+    @property
+    def _verb(self) -> Callable[..., Awaitable[None]]:
+        """What answers the method of the request; raise ``MethodNotAllowed`` if nothing does."""
+        verb = {"GET": self.get, "POST": self.post}.get(self.method)
+        if verb is None:
+            raise MethodNotAllowed(self._allowed)
+        return verb
 
     @property
     def _allowed(self) -> str:
@@ -151,3 +156,11 @@ class FastHandler(HTTPMessageDelegate):
         line = _OK if status == 200 else ResponseStartLine("", status, responses.get(status, "Unknown"))
         self._connection.write_headers(line, headers, body if self.method != "HEAD" else None)
         self._connection.finish()
+
+
+class TooManyParameters(FastHandler):
+    """A call with more parameters than Tornado reads: it would answer it without a body and without our headers."""
+
+    @property
+    def _verb(self) -> Callable[..., Awaitable[None]]:
+        raise HTTPError(400, f"expected at most {MAX_PARAMETERS:,} parameters")

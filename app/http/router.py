@@ -21,7 +21,7 @@ from tornado.web import Application, RequestHandler
 
 from app.http.base import NotFoundHandler
 from app.http.dialect import Dialect
-from app.http.fast_handler import FastHandler
+from app.http.fast_handler import MAX_PARAMETERS, FastHandler, TooManyParameters
 from app.http.in_flight import InFlightRequests
 from app.services.services import Services
 
@@ -97,6 +97,7 @@ class RequestRouter(HTTPServerConnectionDelegate):
             log_function=self._finished,
             **settings,
         )
+        self._refusal = Route("", TooManyParameters, unknown, "")
         self._tasks: set[asyncio.Task[None]] = set()
         self._date = (0, "")
 
@@ -114,6 +115,8 @@ class RequestRouter(HTTPServerConnectionDelegate):
             if match is not None:
                 handler: HTTPMessageDelegate = route.handler(self, route, conn, start_line, headers, match.groups())
                 return handler
+        if start_line.path.count("&") >= MAX_PARAMETERS:
+            return TooManyParameters(self, self._refusal, conn, start_line, headers, ())
         return self._application.start_request(server_conn, conn)
 
     def _finished(self, handler: RequestHandler) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import msgspec
@@ -99,7 +99,19 @@ class RowsHandler(StreamingHandler):
         self.finish()
 
     async def _csv(self, rows: AsyncIterator[Any], table: Table, columns: Columns) -> None:
-        await self.write_piece(csv_line(columns.header))
-        async for row in rows:
-            await self.write_piece(csv_line(columns.line(table.row(row))))
+        async for piece in csv_lines(rows, table, columns):
+            await self.write_piece(piece)
         self.finish()
+
+
+async def json_lines(rows: AsyncIterator[Any], table: Table) -> AsyncGenerator[bytes, None]:
+    """Give rows as JSON lines, piece by piece."""
+    async for row in rows:
+        yield _encode(table.row(row)) + b"\n"
+
+
+async def csv_lines(rows: AsyncIterator[Any], table: Table, columns: Columns) -> AsyncGenerator[bytes, None]:
+    """Give rows as CSV, piece by piece, the names of the columns first."""
+    yield csv_line(columns.header)
+    async for row in rows:
+        yield csv_line(columns.line(table.row(row)))

@@ -17,6 +17,7 @@ from app.domain.ids import new_id
 from app.engine.api import EngineAPI
 from app.errors import ThetaloopError
 from app.jobs.counting import CountingJob
+from app.jobs.files import FileJob
 from app.jobs.orphans import OrphanJob
 from app.jobs.purging import PurgeJob
 from app.jobs.snapshots import SnapshotJob
@@ -44,6 +45,7 @@ class Jobs:
         self.orphans = OrphanJob(store)
         self.counting = CountingJob(store)
         self.purging = PurgeJob(store, times)
+        self.files = FileJob(store)
         self._owner = new_id()
         self._leading = False
         self._warned = False
@@ -61,6 +63,7 @@ class Jobs:
         self._every(self._times.timeouts, self._led(self.timeouts.run))
         self._every(self._times.fold, self._led(self.counting.run))
         self._every(self._times.purge, self._led(self.purging.run))
+        self._every(self._times.purge, self._led(self.files.run))
         self._scheduler.start()
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from app.server.sockets import private_socket
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
+from app.services.exports import ExportService
+from app.services.files import FileService
 from app.services.services import Services
 from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
@@ -230,6 +233,8 @@ async def _services(
         stack.push_async_callback(simulations.close)
         accounts = Accounts(store)
         stack.callback(accounts.close)
+        exports = ExportService(store, timedelta(hours=config.files.keep_hours))
+        stack.push_async_callback(exports.close)
         experiments = ExperimentService(store, engine, pool)
         yield Services(
             config=config,
@@ -242,6 +247,8 @@ async def _services(
             simulations=simulations,
             trials=TrialService(experiments, trials),
             catalogue=Catalogue(),
+            files=FileService(store),
+            exports=exports,
         )
 
 

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Sequence
 from app.dashboard.routes import ROUTES as PAGES
 from app.errors import ConfigurationError
 from app.http.dialect import Dialect
+from app.http.files import ROUTES as FILES
 from app.http.router import routes_of
 from app.ops.health import ROUTES as HEALTH
 
 _SETTING = "http.dialects"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 OPERATIONS = Dialect("ops", HEALTH)
-_BUILT_IN = (OPERATIONS, Dialect("dashboard", PAGES))
+_BUILT_IN = (OPERATIONS, Dialect("files", FILES), Dialect("dashboard", PAGES))
 
 
 def served_dialects(names: Sequence[object]) -> list[Dialect]:
-    """Return operations, pages and the APIs that are named.
+    """Return operations, files, pages and the APIs that are named.
 
     A name is that of a folder in ``app/dialects``, or the dotted name of a module anywhere on Python's path that has a
     ``DIALECT``. Raises ``ConfigurationError`` for a name that is none, and for APIs that cannot stand side by side.

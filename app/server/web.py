@@ -45,6 +45,7 @@ async def listening(services: Services, sockets: list[socket.socket] | None = No
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await services.simulations.close()
+                await services.exports.close()
                 await in_flight.close()
                 await services.engine.close()
                 await server.close_all_connections()

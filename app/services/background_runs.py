@@ -98,6 +98,8 @@ class BackgroundRuns:
             results = await summed_up(repetitions, plan.expected)
             update = RunUpdate(done=done_draws(repetitions), results=results, **values)
             await self._store.simulations.update(run_id, update)
+            if update.logged:
+                await self._store.files.keep(run_id)
         except StoreUnavailable:
             _log.warning("the end of simulation %s could not be stored", run_id)
 

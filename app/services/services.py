@@ -9,6 +9,8 @@ from app.engine.api import EngineAPI, ScriptChecker
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
+from app.services.exports import ExportService
+from app.services.files import FileService
 from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
 from app.services.trials import TrialService
@@ -29,3 +31,5 @@ class Services:
     simulations: SimulationService
     trials: TrialService
     catalogue: Catalogue
+    files: FileService
+    exports: ExportService

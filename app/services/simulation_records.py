@@ -1,24 +1,29 @@
-"""What is kept of a simulation run: the row that describes it, what it came to, and its draws piece by piece."""
+"""What is kept of a simulation run: the row that describes it, what it came to, and a file of its draws."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from app.analysis.summary import TOTAL, arms_table, regrets, series, spread_of
 from app.domain.experiment import Experiment
+from app.domain.files import FileSpec, StoredFile
 from app.domain.rows import RunResults, StoredRun
 from app.domain.simulation import Plan, RepetitionResult
-from app.sandbox.protocol import encode
 from app.simulation.recording import named
 from app.simulation.repetitions import Progress, done_in, results_of
+from app.storage.files import FileWriter
 from app.storage.store import Store
 
 _CHUNK_ROWS = 2_000
 _CHUNK_BYTES = 4 * 2**20
+JSON_LINES = "application/x-ndjson; charset=UTF-8"
+_UNCLAIMED = timedelta(days=1)
+_json = msgspec.json.Encoder().encode
 T = TypeVar("T")
 
 # The repetitions of a run by number; those that have not begun are missing.
@@ -87,22 +92,45 @@ class ChunkWriter(Generic[T]):
 
 
 class DrawRecorder:
-    """Stores the draws of a run while they are made."""
+    """Writes the draws of a run into a file while they are made: JSON lines, under the id of the run."""
 
-    def __init__(self, store: Store, exp_id: str, run_id: str) -> None:
-        self._simulations = store.simulations
-        self._run_id = run_id
-        self._chunks = ChunkWriter(partial(store.simulations.add_draws, exp_id, run_id))
+    def __init__(self, store: Store, experiment: Experiment, run_id: str) -> None:
+        self._files = store.files
+        # Whoever stores the run's row keeps the file; without a row it goes.
+        expires = datetime.now(UTC) + _UNCLAIMED
+        self._spec = FileSpec(
+            run_id, experiment.owner, experiment.id, f"simulation-{run_id}.jsonl", JSON_LINES, expires
+        )
+        self._writer: FileWriter | None = None
+        self._complete = False
 
     async def add(self, rows: list[list[dict[str, Any]]]) -> None:
         """Take some more draws: context, action, reward and theta of each."""
-        for row in rows:
-            await self._chunks.add(named(row), len(encode(row)))
+        if self._writer is None:
+            self._writer = await self._files.create(self._spec)
+        await self._writer.write(b"".join(_json(named(row)) + b"\n" for row in rows))
 
-    async def flush(self) -> None:
-        """Store what has gathered."""
-        await self._chunks.flush()
+    async def complete(self) -> None:
+        """Let readers see the file."""
+        if self._writer is not None:
+            await self._writer.complete()
+            self._complete = True
 
     async def drop(self) -> None:
-        """Delete what was stored, as the run came to nothing."""
-        await self._simulations.drop_chunks(self._run_id)
+        """Delete the file, as the run came to nothing."""
+        if self._complete:
+            await self._files.remove(self._spec.id)
+        elif self._writer is not None:
+            await self._writer.abort()
+
+
+async def read_draws(store: Store, run_id: str) -> AsyncIterator[dict[str, Any]]:
+    """The draws of a run that was stored with them, in order."""
+    file = await store.files.find(run_id)
+    if not isinstance(file, StoredFile):
+        return
+    rest = b""
+    async for piece in store.files.read(file.id, 0, file.size):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield msgspec.json.decode(line)

@@ -74,7 +74,7 @@ class SimulationRuns:
         """
         world = self.world(experiment, plan)
         task = self.tasks(experiment, plan, rows=rows or plan.log_stats)[number]
-        recorder = DrawRecorder(self._store, experiment.id, run_id) if plan.log_stats else None
+        recorder = DrawRecorder(self._store, experiment, run_id) if plan.log_stats else None
         try:
             async with self._simulators.worker(background=background) as worker:
                 simulation = RunningSimulation(task, world, worker)
@@ -102,7 +102,7 @@ class SimulationRuns:
         """
         thetas = await run.simulation.thetas()
         if run.recorder is not None:
-            await run.recorder.flush()
+            await run.recorder.complete()
         if stored or run.plan.log_stats:
             await self._store_thetas(run, thetas)
         if run.plan.commit:

@@ -21,7 +21,7 @@ from app.engine.api import EngineAPI
 from app.engine.limits import Limits
 from app.errors import NotFound, Overloaded
 from app.services.background_runs import DEAD_AFTER, BackgroundRuns
-from app.services.simulation_records import described, done_draws, summed_up
+from app.services.simulation_records import described, done_draws, read_draws, summed_up
 from app.services.simulation_runs import SimulationRun, SimulationRuns, require_possible
 from app.simulation.dask import Cluster
 from app.simulation.runner import Simulators, shown_theta
@@ -74,6 +74,7 @@ class SimulationService:
             begun = described(run.experiment, run.plan, run.id)
             done = replace(begun, status="done", done=run.plan.n, logged=True, results=results)
             await self._store.simulations.insert(done)
+            await self._store.files.keep(run.id)
         return shown_theta(thetas, run.experiment.id)
 
     async def start(self, experiment: Experiment, plan: Plan) -> str:
@@ -108,7 +109,7 @@ class SimulationService:
 
     async def logged(self, run: StoredRun) -> AsyncIterator[dict[str, Any]]:
         """The draws of a run that was stored with them: context, action, reward and theta of each."""
-        async for draw in self._store.simulations.draws(run.id):
+        async for draw in read_draws(self._store, run.id):
             yield draw
 
     async def theta_of(self, run: StoredRun) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pymongo import errors
 from app.domain.experiment import Head
 from app.storage.client import Storage
 from app.storage.documents import Chunk, Document, only_duplicates
+from app.storage.files import EXPERIMENT_GONE
 from app.storage.heads import DELETING, head_of
 from app.storage.outages import translate_outages
 
@@ -35,6 +36,7 @@ class Archive(Storage):
                 await self.db[collection].delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
         for collection in _DROPPED:
             await self.db[collection].delete_many({"exp_id": exp_id})
+        await self.db.files.update_many({"exp_id": exp_id}, {"$set": {"expires": EXPERIMENT_GONE}})
         for collection in ("counters", "heads"):
             rows = [row async for row in self.db[collection].find({"_id": exp_id})]
             if rows:

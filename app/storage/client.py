@@ -51,8 +51,9 @@ UNDECODED: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 @dataclass(frozen=True)
 class Connection:
-    """A database, and what is known of the elections of its primary: one for all collections."""
+    """A database, the URI it was reached by, and what is known of the elections of its primary."""
 
+    uri: str
     db: AsyncDatabase[Document]
     elections: Elections
 
@@ -89,7 +90,7 @@ def connect(
         )
     except (errors.ConfigurationError, errors.InvalidName, errors.InvalidURI, ValueError) as error:
         raise ConfigurationError(f"mongodb.uri: {error}") from error
-    return Connection(db, Elections(db))
+    return Connection(uri, db, Elections(db))
 
 
 def time_limit(seconds: float) -> AbstractContextManager[object]:

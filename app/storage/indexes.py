@@ -44,6 +44,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("exp_id", UP), ("logged", UP), ("date", DOWN), ("_id", DOWN)]),
     ],
     "simulation_chunks": [IndexModel([("run", UP), ("kind", UP), ("number", UP)]), IndexModel([("exp_id", UP)])],
+    "files": [
+        IndexModel([("state", UP), ("expires", UP)]),
+        IndexModel([("state", UP), ("alive", UP)]),
+        IndexModel([("exp_id", UP)]),
+    ],
     "archive": [IndexModel([("exp_id", UP)])],
     "heads": [IndexModel([("state", UP)]), IndexModel([("reset", UP)], sparse=True)],
     "counters": [],

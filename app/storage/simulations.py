@@ -1,4 +1,6 @@
-"""Runs of simulations: one document each, and chunks for what may be larger than a document: draws and theta.
+"""Runs of simulations: one document each, and chunks for its theta, which may be larger.
+
+Its draws are a file of the same id (``app.storage.files``).
 
 A run that a server is at work on carries the time of that server's last sign of life, by MongoDB's clock.
 """
@@ -6,7 +8,6 @@ A run that a server is at work on carries the time of that server's last sign of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,39 +81,25 @@ class Simulations(Storage):
         return [run_of(row) async for row in found.sort([("date", -1), ("_id", -1)]).limit(limit)]
 
     @translate_outages
-    async def add_draws(self, exp_id: str, run_id: str, first: int, draws: list[dict[str, Any]]) -> None:
-        """Add draws, from the one with the number ``first`` on."""
-        await self._add_chunk(exp_id, run_id, "draws", first, draws)
-
-    @translate_outages
     async def add_thetas(
         self, exp_id: str, run_id: str, first: int, thetas: list[tuple[ThetaKey, dict[str, Any]]]
     ) -> None:
         """Add thetas that the run has left, from the one with the number ``first`` on."""
         rows = [{"key": key.key, "value": key.value, "theta": theta} for key, theta in thetas]
-        await self._add_chunk(exp_id, run_id, "theta", first, rows)
-
-    async def _add_chunk(self, exp_id: str, run_id: str, kind: str, number: int, rows: list[Document]) -> None:
-        chunk = {"_id": f"{run_id}:{kind}:{number}", "exp_id": exp_id, "run": run_id, "kind": kind}
-        await self.db.simulation_chunks.insert_one({**chunk, "number": number, "rows": escaped(rows)})
-
-    @translate_outages
-    async def draws(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
-        """The draws that were stored of a run, in order: context, action, reward and theta of each."""
-        async for draw in self._rows(run_id, "draws"):
-            yield draw
+        chunk = {"_id": f"{run_id}:theta:{first}", "exp_id": exp_id, "run": run_id, "kind": "theta"}
+        await self.db.simulation_chunks.insert_one({**chunk, "number": first, "rows": escaped(rows)})
 
     @translate_outages
     async def theta(self, exp_id: str, run_id: str) -> dict[str, Any]:
         """The theta that a run has left, as ``get_theta()`` gives it."""
-        rows = [row async for row in self._rows(run_id, "theta")]
+        found = self.db.simulation_chunks.find({"run": run_id, "kind": "theta"}).sort("number", 1).batch_size(4)
+        rows = [row async for chunk in found for row in restored(chunk["rows"])]
         return as_theta([(ThetaKey(exp_id, "_theta", row["key"], row["value"]), row["theta"]) for row in rows])
 
-    async def _rows(self, run_id: str, kind: str) -> AsyncIterator[Document]:
-        found = self.db.simulation_chunks.find({"run": run_id, "kind": kind}).sort("number", 1).batch_size(4)
-        async for chunk in found:
-            for row in restored(chunk["rows"]):
-                yield row
+    @translate_outages
+    async def has_draws(self, run_id: str) -> bool:
+        """Whether there is such a run, and it was stored with its draws."""
+        return await self.db.simulations.find_one({"_id": run_id, "logged": True}, {"_id": 1}) is not None
 
     @translate_outages
     async def drop_chunks(self, run_id: str) -> None:

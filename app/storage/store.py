@@ -12,6 +12,7 @@ from app.storage.commits import Commits
 from app.storage.counters import Counters
 from app.storage.decisions import Decisions
 from app.storage.experiments import Experiments
+from app.storage.files import Files
 from app.storage.head_stream import HeadChangeStream
 from app.storage.heads import Heads
 from app.storage.indexes import ensure_indexes
@@ -66,6 +67,7 @@ class Store(Storage):
         self.archive = Archive(connection)
         self.simulations = Simulations(connection, transactions)
         self.settings = SharedSettings(connection)
+        self.files = Files(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[StoreSnapshot]:
@@ -86,6 +88,7 @@ class Store(Storage):
     @translate_outages
     async def close(self) -> None:
         """Close the connections."""
+        await self.files.close()
         await self.db.client.close()
         if self.stream is not None:
             await self.stream.disconnect()

@@ -60,7 +60,7 @@ def test_old_clients_may_send_text_for_booleans_numbers_and_dicts(
         ({"name": "x", "delta_hours": 100_000}, "delta_hours"),
         ({"name": "x", "delta_hours": "soon"}, "delta_hours"),
         ({"name": "x", "default_reward": "[1]"}, "default_reward"),
-        ({"name": "x", "default_reward": {"$x": 1}}, "default_reward"),
+        ({"name": "x", "default_reward": {"x": 2**64}}, "default_reward"),
     ],
 )
 def test_a_property_of_the_wrong_kind_is_named(researcher: Researcher, body: dict[str, Any], named: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from typing import Any
 
 import pytest
@@ -52,7 +53,8 @@ def test_they_come_back_from_every_call_and_every_log(experiment: Experiment) ->
 def test_an_advice_and_a_default_reward_keep_them(researcher: Researcher) -> None:
     options = {"advice_id": True, "delta_hours": 1, "default_reward": {"$none": {"a.b": 0, "nul\0": 1}}}
     experiment = researcher.create(**ECHO, **options)
-    assert experiment.http.get(f"/exp/{experiment.id}").json()["default_reward"] == options["default_reward"]
+    stored = experiment.http.get(f"/exp/{experiment.id}").json()["default_reward"]
+    assert json.loads(stored) == options["default_reward"]
     advice = experiment.get_action(context=DEEP).json()["advice_id"]
     assert experiment.set_reward(advice_id=advice, reward=DEEP).status_code == 200
     assert experiment.theta() == {"all": [DEEP, DEEP, DEEP]}

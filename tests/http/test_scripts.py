@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pymongo.database import Database
 
 from tests.servers import COUNTING, Experiment, Researcher
 
@@ -115,10 +116,16 @@ def test_large_numbers_come_back_through_an_advice(researcher: Researcher) -> No
     assert experiment.stats("actionlog")[0]["context"] == {"t": 10**12}
 
 
-def test_theta_may_hold_what_is_no_finite_number_and_answers_show_null(experiment: Experiment) -> None:
-    learn(experiment, "self.set_theta({'x': float('inf'), 'y': float('nan')})")
-    assert experiment.theta() == {"x": None, "y": None}
-    assert told(experiment, "str(self.get_theta())") == "{'x': inf, 'y': nan}"
+def test_a_theta_that_was_stored_with_what_is_no_finite_number_is_read_and_repaired(
+    experiment: Experiment, database: Database[dict[str, Any]]
+) -> None:
+    learn(experiment, "self.set_theta({'x': 1, 'y': 2, 'z': 3})")
+    spoilt = {"x": float("inf"), "y": float("nan"), "z": 3}
+    database.theta.update_one({"exp_id": experiment.id}, {"$set": {"theta": spoilt}})
+    assert experiment.theta() == {"x": None, "y": None, "z": 3}
+    assert told(experiment, "str(self.get_theta())") == "{'x': inf, 'y': nan, 'z': 3}"
+    learn(experiment, "self.set_theta({k: v for k, v in self.get_theta().items() if np.isfinite(v)})")
+    assert experiment.theta() == {"z": 3}
 
 
 def test_each_get_theta_gives_a_copy_of_its_own(experiment: Experiment) -> None:

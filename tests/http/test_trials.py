@@ -275,7 +275,7 @@ def test_what_is_wrong_with_a_call_is_named(experiment: Experiment) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"context": []}, "context"),
         ({"action": "x"}, "action"),
-        ({"action": {}, "reward": {"$x": 1}}, "reward"),
+        ({"action": {}, "reward": {"x": 2**64}}, "reward"),
         ({"run": []}, "run"),
         ({"run": ["rm"]}, "run"),
         ({"run": [["get_action"]]}, "run"),

@@ -18,12 +18,12 @@ from app.storage.heads import HeadMove, Heads
 from app.storage.transactions import Transactions
 
 async def commit():
-    database = connect({uri!r}, {database!r})
-    heads = Heads(database)
+    connection = connect({uri!r}, {database!r})
+    heads = Heads(connection)
     async def body(session):
         await heads.advance([HeadMove((await heads.find([{exp_id!r}]))[{exp_id!r}], 1)], session)
         os.kill(os.getpid(), signal.SIGKILL)
-    await Transactions(database.client).attempt(body, time.monotonic() + 60)
+    await Transactions(connection.db.client).attempt(body, time.monotonic() + 60)
 
 asyncio.run(commit())
 """

@@ -11,12 +11,14 @@ import scipy.stats
 
 from policies.bts import BootstrappedThompson
 from policies.exp3 import EXP3
+from policies.gammas import BetaScores, GainScores
 from policies.gaussian import GaussianThompson
 from policies.greedy import EpsilonFirst, EpsilonGreedy
 from policies.linear import LinearThompson
 from policies.linucb import HybridLinUCB, LinUCB
 from policies.logistic import LogisticThompson
-from policies.quadrature import BetaScores, NormalScores
+from policies.quadrature import NormalScores
+from policies.rare import log_best
 from policies.slate import Slate
 from policies.softmax import Softmax
 from policies.squarecb import SquareCB, inverse_gap
@@ -149,6 +151,34 @@ def test_a_density_whose_mass_is_wrong_is_an_error_and_no_probability():
 
     with pytest.raises(ArithmeticError, match="densities lose"):
         Wrong(np.zeros(2), np.ones(2)).best()
+
+
+def random_scores(rng):
+    """Scores of two to seven arms on all scales: few and many rewards, vague priors, spreads that differ by 1e12."""
+    k = int(rng.integers(2, 8))
+    n = np.round(10 ** rng.uniform(0, rng.uniform(1, 12), k))
+    won, a0, unit = np.round(n * rng.beta(0.5, 0.5, k)), rng.choice([0.001, 0.01, 0.1, 1, 3]), 10 ** rng.uniform(-4, 4)
+    s, t = (0.05, 1e3) if rng.random() < 0.2 else (rng.choice([0.05, 0.5, 1]), 1.0)
+    mean, fresh = rng.integers(-3, 3, k) * rng.choice([1.0, 1e-3, 1e8]), rng.random(k) < 0.3
+    n = np.where(fresh, 0, n)
+    spread = np.where(rng.random(k) < 0.5, 1e-9, (n + a0) * unit) + 0.5 * n / (1 + n) * mean**2
+    return [
+        BetaScores(s + won * (n > 0), t + (n - won) * (n > 0)),
+        NormalScores(mean + rng.normal(size=k), 10 ** rng.uniform(-6, 6, k)),
+        StudentScores(n * mean / (n + 1), np.sqrt(spread / ((a0 + n / 2) * (1 + n))), 2 * a0 + n),
+        GainScores((unit + spread) / ((n + 2) * (n + 3)), n + 2),
+    ]
+
+
+def test_scores_on_all_scales_have_probabilities():
+    """Whatever is not integrated to 1e-9 would raise; logarithms of them agree and are finite."""
+    rng = np.random.default_rng(5)
+    for _ in range(150):
+        for scores in random_scores(rng):
+            p, logs = np.array(scores.best()), log_best(scores)
+            assert p.sum() == pytest.approx(1.0, abs=1e-12)
+            assert np.isfinite(logs).all()
+            assert np.exp(logs) == pytest.approx(p, abs=1e-8)
 
 
 def test_equal_normal_scores_share_and_a_certain_one_takes_all():

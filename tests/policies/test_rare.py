@@ -8,7 +8,8 @@ import scipy.integrate
 import scipy.special as sc
 import scipy.stats
 
-from policies.quadrature import BetaScores, NormalScores, Scores
+from policies.gammas import BetaScores
+from policies.quadrature import NormalScores, Scores
 from policies.rare import log_best
 from policies.student import StudentScores
 from policies.toptwo import TopTwoGaussian, TopTwoThompson
@@ -126,19 +127,32 @@ def test_distribution_functions_have_logarithms_beyond_doubles():
         assert np.exp(logs)[seen] == pytest.approx(scores.cdf(x)[seen], rel=2e-3)
 
 
+@pytest.mark.parametrize(("fewer", "rival"), [({"C": 350}, "C"), ({"B": 80}, "B"), ({"A": 35}, "A")])
+def test_the_rival_about_whom_too_little_is_known_is_played(fewer, rival):
+    """Rates of the shipped experiment; the counts are the best for telling D from the rest, but for one rival's."""
+    rates, counts = {"A": 0.2, "B": 0.3, "C": 0.45, "D": 0.7}, {"A": 80, "B": 180, "C": 740, "D": 1000} | fewer
+    policy = TopTwoThompson({name: {"p": rates[name], "n": counts[name]} for name in rates}, list(rates))
+    p = policy.probabilities()
+    assert p["D"] == pytest.approx(0.5, abs=1e-9)
+    assert p[rival] > 0.45
+
+
 @pytest.mark.slow
-def test_the_closest_rival_keeps_growing_in_its_own_experiment():
-    """The shipped experiment's rates: in the third thousand A and B must not take from C."""
+def test_the_closest_rival_keeps_its_share_in_its_own_experiment():
+    """The best shares for telling D from the rest are .04 .09 .37 .50, of all visits.
+
+    With the losers alike once the leader was clear the third thousand had .14 .15 .20 .51, a mean of 20 runs; the
+    standard error of C's here is .02.
+    """
     rates, names = [0.2, 0.3, 0.45, 0.7], list("ABCD")
-    shares = np.zeros((3, 4))
-    runs = 8
+    shares, runs = np.zeros(4), 8
     for seed in range(runs):
         np.random.seed(seed)
         policy = TopTwoThompson({}, names)
         for step in range(3000):
             arm = policy.draw()
             policy.update(arm, float(np.random.random() < rates[names.index(arm)]))
-            shares[step // 1000, names.index(arm)] += 1 / 1000 / runs
-    assert shares[2, 3] == pytest.approx(0.5, abs=0.03)
-    assert shares[2, 2] > shares[1, 2] > shares[0, 2]
-    assert shares[2, 0] + shares[2, 1] < 0.13
+            shares[names.index(arm)] += (step >= 2000) / 1000 / runs
+    assert shares[3] == pytest.approx(0.5, abs=0.03)
+    assert shares[2] > 0.27
+    assert shares[0] + shares[1] < 0.22

@@ -230,3 +230,5 @@ def test_a_deleted_experiments_runs_go_with_it(start: Callable[..., Server], alo
         assert researcher.http.delete(f"/exp/{experiment.id}").status_code == 200
         server.wait_until(lambda: alone.heads.count_documents({"_id": experiment.id}) == 0)
         assert alone.simulations.count_documents({}) == alone.simulation_chunks.count_documents({}) == 0
+        server.wait_until(lambda: alone.files.count_documents({}) == 0)
+        assert alone["file_contents.chunks"].count_documents({}) == 0

@@ -290,6 +290,7 @@ def test_a_failed_simulation_is_not_logged(researcher: Researcher, database: Any
     assert simulate(experiment, N=1000, log_stats="True").status_code == 500
     assert experiment.stats("simulationlog") == []
     assert database.simulation_chunks.count_documents({"exp_id": experiment.id}) == 0
+    assert database.files.count_documents({"exp_id": experiment.id}) == 0
 
 
 def test_the_server_gives_actions_while_it_simulates(researcher: Researcher, experiment: Experiment) -> None:

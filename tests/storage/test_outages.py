@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.files import FileSpec
 from app.errors import StoreUnavailable
 from app.storage.client import connect
 from app.storage.pages import DECISIONS, ERRORS, LOGS, REWARDS, SIMULATIONS
@@ -23,12 +24,14 @@ STREAMS: list[Callable[[Store], AsyncIterator[Any]]] = [
     lambda store: store.pages.rows(SIMULATIONS, "e", None, 0),
     lambda store: store.thetas.current("e", 1, "_theta"),
     lambda store: store.snapshots.hours("e", "_theta", None),
-    lambda store: store.simulations.draws("s"),
+    lambda store: store.files.read("f", 0, 1),
 ]
 CALLS: list[Callable[[Store], Any]] = [
     lambda store: store.experiments.revisions("e"),
     lambda store: store.snapshots.of_hour("e", "_theta", DATE),
     lambda store: store.simulations.theta("e", "s"),
+    lambda store: store.files.find("f"),
+    lambda store: store.files.create(FileSpec("f", "o", "e", "name", "text/csv")),
     lambda store: store.pages.next_cursor(DECISIONS, "e", None, 1),
 ]
 

@@ -191,15 +191,21 @@ function showSaved(sent, note) {
   }
 }
 
+// What the page calls a field; a checkbox has a hint in its label, which is left out.
+function labelOf(name) {
+  const label = form.elements[name].labels[0];
+  return (label.querySelector("span")?.firstChild ?? label).textContent;
+}
+
 async function showRefusal(error) {
   if (error.status === 412) {
-    await conflict.show(error.detail.revision, revision, (name) => form.elements[name]?.labels?.[0]?.textContent ?? name);
+    await conflict.show(error.detail.revision, revision, labelOf);
     return;
   }
   const name = error.detail.parameter;
   const option = OPTIONS.includes(name) ? form.elements[name] : null;
   // The page calls an option by its label.
-  const label = (message) => (option ? message.replace(`${name}:`, `${option.labels[0].textContent}:`) : message);
+  const label = (message) => (option ? message.replace(`${name}:`, `${labelOf(name)}:`) : message);
   showErrors(at("save-errors"), error.messages.map(label));
   if (error.detail.errors) {
     checks.show(error.detail.errors);

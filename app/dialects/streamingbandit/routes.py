@@ -30,6 +30,7 @@ ROUTES = [
     (rf"/(?i:stats)/{_ID}/(?i:log)", statistics.ManualLog),
     (rf"/(?i:stats)/{_ID}/(?i:errors)", statistics.ErrorLog),
     (rf"/(?i:stats)/{_ID}/(?i:summary)", statistics.SummaryHandler),
+    (rf"/(?i:stats)/{_ID}/([A-Za-z]+)/(?i:export)", statistics.ExportHandler),
     (rf"/(?i:eval)/{_ID}/(?i:simulate)", simulations.SimulateHandler),
     (rf"/(?i:eval)/{_ID}/(?i:simulations)", simulations.SimulationsHandler),
     (rf"/(?i:eval)/{_ID}/(?i:simulations)/{_ID}", simulations.OneSimulation),

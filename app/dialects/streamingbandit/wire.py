@@ -305,6 +305,8 @@ def run_row(row: StoredRun) -> dict[str, Any]:
     shown = {name: value for name, value in shown.items() if value is not None}
     if row.expected:
         shown["expected"] = row.expected
+    if row.logged:
+        shown["file"] = row.id  # its draws, under /files
     shown["arms"] = row.results.arms
     if row.results.series is not None:
         shown["series"] = row.results.series

@@ -59,3 +59,4 @@ def test_a_run_shows_what_is_known_of_it() -> None:
         "status": "done", "expected": RUN.expected, "arms": RUN.results.arms, "series": RUN.results.series,
         "regret": 1.5,
     }  # fmt: skip
+    assert run_row(dataclasses.replace(RUN, logged=True)) == run_row(RUN) | {"file": "s"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import policies.arms
 from app.domain.outcomes import arm_name, arm_of
 from app.domain.simulation import truth_of
 from app.sandbox.worker.to_json import cleaned
@@ -42,6 +43,11 @@ def test_json_does_not_change_the_name_of_an_arm(arm: Any) -> None:
     # A browser writes whole floats without a point.
     shortened = int(arm) if type(arm) is float and arm.is_integer() and abs(arm) < 2**53 else arm
     assert before == after == in_worker == arm_of({"arm": shortened})
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=repr)
+def test_the_name_is_the_one_that_policies_keep_the_arm_by(arm: Any) -> None:
+    assert arm_name(arm) == policies.arms.arm_name(arm)
 
 
 @pytest.mark.parametrize("arm", [np.int64(3), np.float64(2.0), np.float64(0.5), np.str_("x"), np.bool_(True)], ids=repr)

@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_api_is_named_by_its_folder_or_by_a_module_anywhere(folder: Path) -> None:
     write_api(folder, "one", "DIALECT = Dialect('one', [('/x', JsonHandler)], prefix='/one')")
     names = [dialect.name for dialect in served_dialects(["streamingbandit", "apis.one"])]
-    assert names == ["ops", "dashboard", "streamingbandit", "one"]
+    assert names == ["ops", "files", "dashboard", "streamingbandit", "one"]
 
 
 @pytest.mark.parametrize(

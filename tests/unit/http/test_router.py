@@ -200,3 +200,17 @@ def test_the_methods_that_a_path_has_are_named_where_one_is_missing() -> None:
             assert set(answer.headers["Allow"].split(", ")) == {"GET", "OPTIONS"}
 
     scenario(test)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("path", ["/v1/slow/a", "/v1/none", "/none"])
+def test_too_many_parameters_are_refused_with_a_body(method: str, path: str) -> None:
+    async def test(server: Running) -> None:
+        params = {f"p{number}": "1" for number in range(1_001)}
+        answer = await server.client.request(method, path, params=params)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"] == "expected at most 1,000 parameters"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert (await server.observed())[2:] == (method, 400)
+
+    scenario(test)

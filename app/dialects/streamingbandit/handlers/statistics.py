@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -10,11 +12,12 @@ import msgspec
 from app.dialects.streamingbandit import wire
 from app.domain.decision import Decision, Reward, RewardedDecision
 from app.domain.rows import ErrorRow, LogRow, StoredRun, ThetaSnapshot
+from app.errors import InvalidParameter, NotFound
 from app.http.arguments import whole
 from app.http.base import JsonHandler
-from app.http.csv_table import Table
-from app.http.streaming import RowsHandler, columns_of, format_of
-from app.services.statistics import Page
+from app.http.csv_table import Columns, Table
+from app.http.streaming import MEDIA_TYPES, RowsHandler, columns_of, csv_lines, format_of, json_lines
+from app.services.statistics import Page, Statistics
 
 _encode = msgspec.json.Encoder().encode
 _MAX_ROWS = 10_000_000
@@ -150,3 +153,52 @@ class HourlyTheta(LogHandler):
         """Snapshots of theta."""
         name = self.get_query_argument("name", "_theta")
         return await self.services.statistics.hourly_theta(exp_id, name, before, limit)
+
+
+@dataclass(frozen=True)
+class ExportedLog:
+    """A log that can be written into a file: how its rows are sent, and the page that has all of them."""
+
+    table: Table
+    page: Callable[[Statistics, str, str | None, int], Awaitable[Page[Any]]]
+
+    async def content(self, statistics: Statistics, exp_id: str, form: str) -> AsyncGenerator[bytes, None]:
+        """Give the whole log as CSV or JSON lines, piece by piece."""
+
+        async def rows() -> AsyncIterator[Any]:
+            return (await self.page(statistics, exp_id, None, 0)).rows
+
+        if form == "csv":
+            columns = Columns(self.table) if self.table.fixed else await columns_of(await rows(), self.table)
+            pieces = csv_lines(await rows(), self.table, columns)
+        else:
+            pieces = json_lines(await rows(), self.table)
+        async for piece in pieces:
+            yield piece
+
+
+_EXPORTED = {
+    "actionlog": ExportedLog(ActionLog.table, Statistics.decisions),
+    "decisions": ExportedLog(RewardedDecisions.table, Statistics.rewarded_decisions),
+    "rewardlog": ExportedLog(RewardLog.table, Statistics.rewards),
+    "log": ExportedLog(ManualLog.table, Statistics.logs),
+    "errors": ExportedLog(ErrorLog.table, Statistics.errors),
+}
+
+
+class ExportHandler(JsonHandler):
+    """``/stats/EXP_ID/LOG/export``."""
+
+    async def post(self, exp_id: str, name: str) -> None:
+        """Begin to write the whole log into a file; answer its id, under which ``/files`` has it once it is whole."""
+        experiment = await self.owned(exp_id)
+        log = _EXPORTED.get(name.lower())
+        if log is None:
+            raise NotFound(f"there is no log {name!r} to export; expected one of {', '.join(_EXPORTED)}")
+        form = self.json_body().get("format", "csv")
+        if form not in ("csv", "jsonl"):
+            raise InvalidParameter("format", "expected csv or jsonl")
+        file_name = f"{name.lower()}-{exp_id}-{datetime.now(UTC):%Y-%m-%d}.{form}"
+        content = log.content(self.services.statistics, exp_id, form)
+        file = await self.services.exports.start(experiment, file_name, MEDIA_TYPES[form], content)
+        self.send({"file": file})
