@@ -58,7 +58,7 @@ PURE: dict[str, set[str]] = {
     "app.engine": {"msgspec"},
     "app.ipc": {"msgspec"},
     "app.simulation": {"msgspec", "numpy", "distributed"},
-    "app.storage": {"pymongo", "bson", "gridfs", "motor", "msgspec"},
+    "app.storage": {"pymongo", "bson", "gridfs", "motor"},
 }
 # They may import anything: the composition root and the command line, which stands above it.
 ROOT_ROOMS = ("app.server", "app.cli", "app.__main__")

@@ -34,7 +34,6 @@ HARMS = {
     "returns infinity": "self.action['x'] = float('inf')",
     "returns a huge number": "self.action['x'] = 2**64",
     "returns a surrogate": "self.action['x'] = chr(0xd800)",
-    "returns a reserved key": "self.action['$set'] = 1",
     "returns itself": "self.action['me'] = self.action",
     "returns too much": "self.action['x'] = 'x' * 300_000",
     "asks for a surrogate": "self.get_theta('k', chr(0xd800))",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from app.analysis.ope.evaluate import OffPolicyResult, evaluate
 from app.analysis.ope.options import OffPolicyOptions
 from app.analysis.ope.plackett_luce import conditionals, marginals
 from app.analysis.ope.replay import replay, replay_learning
+from app.analysis.ope.slate_pmf import conditionals_of, marginals_of
 from app.analysis.ope.slates import cascade, item_position, joint
 from app.analysis.ope.weights import effective
 from tests.unit.analysis.logs import SILVER, fractions, s_log, targets, u_log, w_log
@@ -208,6 +210,18 @@ def test_slates() -> None:
     assert joint(ratios, clicks.sum(axis=1)).value == close(0.5055756275)
     with pytest.raises(ValueError, match="rewards"):
         cascade(ratios, clicks.sum(axis=1))
+
+
+def test_a_pmf_of_slates_gives_the_same_weights_as_its_model() -> None:
+    slates, _, worth, _ = s_log(50)
+    pairs = np.array(list(permutations(range(4), 2)))
+    chances = conditionals(worth, pairs).prod(axis=1)
+    pmf = {tuple(pair): float(p) for pair, p in zip(pairs.tolist(), chances, strict=True)}
+    shares = marginals(worth, 2)
+    for slate, expected in zip(slates.tolist(), conditionals(worth, slates), strict=True):
+        assert conditionals_of(pmf, slate) == close(expected)
+        assert marginals_of(pmf, slate) == close(shares[np.arange(2), slate])
+    assert conditionals_of(pmf, (0, 0)).tolist() == [close(worth[0] / worth.sum()), 0.0]
 
 
 def test_drawn_marginals_agree_with_exact_ones() -> None:

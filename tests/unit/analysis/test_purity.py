@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 PROGRAM = """
-import sys, app.cli.analyse
+import sys, app.analysis.documents
 print(sorted({name.split(".")[0] for name in sys.modules} & {"tornado", "pymongo", "bson", "msgspec", "policies"}))
 own = {name for name in sys.modules if name.startswith("app.")}
-print(sorted(name for name in own if not name.startswith(("app.analysis", "app.cli"))))
+print(sorted(name for name in own if not name.startswith("app.analysis")))
 """
 
 
