@@ -15,7 +15,7 @@ VOLUME /data
 ENV THETALOOP_DATA_DIR=/data THETALOOP_SERVER_ADDRESS=0.0.0.0 PYTHONUNBUFFERED=1
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
-    CMD python -c "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health', timeout=4)"
+    CMD python -c "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/livez', timeout=4)"
 # SIGTERM reaches the server itself, which answers what is under way before it ends.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["thetaloop"]

@@ -32,6 +32,7 @@ class ServerSettings:
     port: int = _setting(8080, "TCP port; 0 picks a free one", minimum=0)
     address: str = _setting("127.0.0.1", "address to listen on")
     processes: int = _setting(1, "HTTP processes in front of one engine process; 1 runs all in one", minimum=1)
+    drain_seconds: float = _setting(0.0, "after SIGTERM, how long calls are still answered", minimum=0)
     debug: bool = _setting(False, "answers of getaction and setreward repeat context, action and reward")
 
 
@@ -42,6 +43,7 @@ class MongoSettings:
     uri: str = _setting("", "URI of a replica set; empty runs a private mongod in data_dir")
     database: str = _setting("thetaloop", "name of the database")
     timeout_seconds: float = _setting(15.0, "the longest a call may wait before it answers 503", minimum=1)
+    min_free_mb: int = _setting(500, "free space below which a private mongod gets no more writes, in MB", minimum=0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class HTTPSettings:
     cookie_secret: str = _setting("", "signs the cookie; generated if empty, required with mongodb.uri")
     dialects: list[str] = _setting(["streamingbandit"], "the APIs to serve")
     xheaders: bool = _setting(False, "trust X-Real-Ip and X-Forwarded-Proto of a proxy in front")
-    max_body_mb: int = _setting(8, "largest request body, in MiB", minimum=1)
+    max_body_mb: int = _setting(8, "largest body of a batch, an experiment or a trial, in MiB", minimum=1)
+    max_connections: int = _setting(10_000, "connections at once in this process", minimum=16)
+    unread_mb: int = _setting(64, "what bodies that are not here whole may hold in this process, in MiB", minimum=1)
+    body_seconds: float = _setting(30.0, "the longest a request's body may take to arrive", minimum=0.1)
+    idle_seconds: float = _setting(75.0, "the longest a connection may take to send a request's headers", minimum=0.1)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class Invalid(ThetaloopError):
     """What the caller gave is malformed, out of its range or does not fit."""
 
 
+class TooLarge(ThetaloopError):
+    """A part of what the caller sent is larger than the call takes."""
+
+
 class Unauthenticated(ThetaloopError):
     """The caller did not prove who they are."""
 
@@ -98,6 +102,14 @@ class InvalidParameter(Invalid):
 
     def __init__(self, parameter: str, expected: str, **detail: Any) -> None:
         super().__init__(f"{parameter}: {expected}", parameter=parameter, **detail)
+
+
+class BodyTooLarge(TooLarge):
+    """The body of a request is longer than its route takes."""
+
+    def __init__(self, limit: int) -> None:
+        size = f"{limit >> 20} MiB" if limit >= 2**20 else f"{limit >> 10} KiB"
+        super().__init__(f"the body is longer than the {size} that this call takes", parameter="body", limit=limit)
 
 
 class InvalidScript(Invalid):
@@ -186,14 +198,14 @@ class ScopeMissing(Refused):
 
 
 class TooManyFailures(TooManyRequests):
-    """Too many failed sign-ins for one name and address."""
+    """Too many failed sign-ins for one name and address, or from one address."""
 
     def __init__(self, minutes: int) -> None:
         super().__init__(f"too many failed attempts to sign in; try again in {minutes} minutes")
 
 
 class ForeignOrigin(Refused):
-    """A browser sent the sign-in cookie from a page of another site."""
+    """A page of another site sent the sign-in cookie, or a call that changes something."""
 
     def __init__(self, origin: str) -> None:
         super().__init__(f"calls from {origin} are refused; an operator can add it to http.allowed_origins")
@@ -299,6 +311,20 @@ class Overloaded(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("too many calls are waiting; try again in a moment")
+
+
+class DiskFull(Unavailable):
+    """The disk of the private MongoDB is nearly full."""
+
+    def __init__(self) -> None:
+        super().__init__("the disk of the server is nearly full; nothing of this call was kept", reason="disk")
+
+
+class SignInsBusy(Unavailable):
+    """More passwords wait to be checked than may wait."""
+
+    def __init__(self) -> None:
+        super().__init__("too many people are signing in at this moment; try again in a few seconds")
 
 
 class StoreUnavailable(Unavailable):

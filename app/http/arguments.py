@@ -18,18 +18,10 @@ def json_value(parameter: str, text: str | bytes) -> Any:
     """The JSON value in ``text``; ``NaN``, ``Infinity`` and numbers like ``1e999`` are no JSON."""
     try:
         return _decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidParameter(parameter, f"expected JSON: {error}") from None
     except RecursionError:
         raise InvalidParameter(parameter, "expected JSON that is nested less deeply") from None
-
-
-def json_body(body: bytes) -> dict[str, Any]:
-    """A request's body as a JSON object; an empty one is ``{}``."""
-    value = json_value("body", body) if body else {}
-    if not isinstance(value, dict):
-        raise InvalidParameter("body", "expected a JSON object")
-    return value
 
 
 def json_object(parameter: str, value: Any) -> dict[str, Any]:

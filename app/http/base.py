@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any
+from asyncio import Future
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,20 +14,29 @@ from tornado.web import HTTPError, RequestHandler
 from app.domain.experiment import Experiment
 from app.domain.user import User
 from app.errors import ForeignOrigin, Overloaded
-from app.http.arguments import json_body
-from app.http.auth import SESSION_COOKIE, Caller, signed_in
+from app.http.auth import SESSION_COOKIE, Caller, CookieSession, signed_in
+from app.http.bodies import Fields, json_body
+from app.http.body_guard import USUAL_BODY_BYTES
 from app.http.dialect import Dialect
 from app.http.errors import MethodNotAllowed, log_failure
 from app.http.in_flight import InFlightRequests
 from app.services.accounts import SESSION_LIFETIME
+from app.services.disk import DataDisk
 from app.services.services import Services
 
+_CHANGING = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 _encode = msgspec.json.Encoder().encode
 
 
 class Handler(RequestHandler):
-    """A handler of any kind: it knows who calls, and answers errors as its API does."""
+    """A handler of any kind: it knows who calls, and answers errors as its API does.
 
+    ``max_body_bytes`` bounds the bodies of its route; None stands for the setting ``http.max_body_mb``.
+    ``writes`` are the methods that are refused while the disk is full.
+    """
+
+    max_body_bytes: ClassVar[int | None] = USUAL_BODY_BYTES
+    writes: ClassVar[frozenset[str]] = frozenset({"POST", "PUT", "PATCH"})
     content_type = ""
 
     def initialize(self, services: Services, dialect: Dialect, route: str) -> None:
@@ -41,17 +51,24 @@ class Handler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.clear_header("Server")
-        if self._in_flight.closing:
+
+    def flush(self, include_footers: bool = False) -> Future[None]:
+        """Send what was written; once the server ends, the headers tell the client to use another connection."""
+        if self._in_flight.leaving and not self._headers_written:
             self.set_header("Connection", "close")
+        return super().flush(include_footers)
 
     def compute_etag(self) -> None:
         """Return None: answers are not cached, so hashing them would be wasted."""
         return None
 
     def prepare(self) -> Awaitable[None] | None:
-        """Raise ``Overloaded`` once the server stops."""
+        """Raise ``Overloaded`` once the server stops, and ``DiskFull`` for what would write to a full disk."""
         if self._in_flight.closing:
             raise Overloaded()
+        if self.request.method in self.writes:
+            disk: DataDisk = self.settings["disk"]
+            disk.require_room()
         return None
 
     @property
@@ -69,7 +86,11 @@ class Handler(RequestHandler):
     @property
     def origin_allowed(self) -> bool:
         """Whether the calling page's origin is one that an operator has allowed."""
-        return self.request.headers.get("Origin") in self.services.config.http.allowed_origins
+        return self.request.headers.get("Origin") in self._allowed_origins
+
+    @property
+    def _allowed_origins(self) -> list[str]:
+        return self.services.config.http.allowed_origins
 
     @property
     def from_elsewhere(self) -> bool:
@@ -99,7 +120,8 @@ class Handler(RequestHandler):
     @property
     def session_token(self) -> str | None:
         """The token in the signed cookie; None if it is missing or forged."""
-        token = self.get_signed_cookie(SESSION_COOKIE, max_age_days=SESSION_LIFETIME.days)
+        # Version 1 of the format is no longer written; Tornado would log what it holds.
+        token = self.get_signed_cookie(SESSION_COOKIE, max_age_days=SESSION_LIFETIME.days, min_version=2)
         return token.decode("ascii", "replace") if token else None
 
     def set_session(self, token: str) -> None:
@@ -142,15 +164,15 @@ class JsonHandler(Handler):
     content_type = "application/json; charset=UTF-8"
 
     def prepare(self) -> None:
-        """Name the origin that may read the answer; refuse other sites' pages that send the session cookie."""
+        """Name the origin that may read the answer; refuse what other sites' pages may not send."""
         self._admit_page()
         super().prepare()
 
     def _admit_page(self) -> None:
-        if self.public:
-            self.set_header("Access-Control-Allow-Origin", "*")
-        else:
-            self._admit_origin()
+        for name, value in page_headers(type(self), self.request.headers.get("Origin"), self._allowed_origins).items():
+            self.set_header(name, value)
+        if not self.public and not self.origin_allowed:
+            self._refuse_elsewhere()
 
     def options(self, *path: str) -> None:
         """Answer the preflight of a browser."""
@@ -158,19 +180,16 @@ class JsonHandler(Handler):
             self.set_header(name, value)
         self.set_status(204)
 
-    def _admit_origin(self) -> None:
-        origin = self.request.headers.get("Origin")
-        if origin is not None and self.origin_allowed:
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Access-Control-Allow-Credentials", "true")
-            self.add_header("Vary", "Origin")
+    def _refuse_elsewhere(self) -> None:
+        """Refuse another site's page that sends the session cookie, or that would have the browser get one."""
+        if not isinstance(self.dialect.authentication, CookieSession) or not self.from_elsewhere:
             return
-        if self.from_elsewhere and self.get_cookie(SESSION_COOKIE) is not None:
-            raise ForeignOrigin(origin or "another site")
+        if self.request.method in _CHANGING or self.get_cookie(SESSION_COOKIE) is not None:
+            raise ForeignOrigin(self.request.headers.get("Origin") or "another site")
 
     # Reading -------------------------------------------------------------------------------------------------------
 
-    def json_body(self) -> dict[str, Any]:
+    def json_body(self) -> Fields:
         """The body as a JSON object, whatever its Content-Type says."""
         return json_body(self.request.body)
 
@@ -178,7 +197,7 @@ class JsonHandler(Handler):
 
     def send(self, value: Any) -> None:
         """Answer with JSON; numbers that JSON does not have become null."""
-        self.finish(_encode(value) + b"\n")
+        self.finish(json_line(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with an error in the shape of the API."""
@@ -190,7 +209,7 @@ class JsonHandler(Handler):
         self.set_status(answer.status)
         for name, value in answer.headers.items():
             self.set_header(name, value)
-        self.finish(_encode(answer.body) + b"\n")
+        self.finish(json_line(answer.body))
 
     @property
     def _allowed(self) -> str:
@@ -205,6 +224,23 @@ class JsonHandler(Handler):
             self._admit_page()
         except ForeignOrigin:
             pass
+
+
+def page_headers(handler: type, origin: str | None, allowed: Sequence[str]) -> dict[str, str]:
+    """The headers that let a page read an answer: any page for ``public`` handlers, else those of ``allowed`` origins.
+
+    Only the latter may send the sign-in cookie.
+    """
+    if getattr(handler, "public", False):
+        return {"Access-Control-Allow-Origin": "*"}
+    if origin is None or origin not in allowed:
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}
+
+
+def json_line(value: Any) -> bytes:
+    """A value as JSON that ends in a line break."""
+    return _encode(value) + b"\n"
 
 
 def _host_of(origin: str) -> str:

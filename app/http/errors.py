@@ -16,6 +16,7 @@ _log = logging.getLogger("thetaloop")
 INTERNAL_ERROR = "internal error; see the server log"
 FAMILIES: Mapping[type[errors.ThetaloopError], int] = {
     errors.Invalid: 400,
+    errors.TooLarge: 413,
     errors.Unauthenticated: 401,
     errors.Refused: 403,
     errors.NotFound: 404,

@@ -23,7 +23,8 @@ from tornado.httputil import (
 from tornado.web import HTTPError
 
 from app.errors import Overloaded
-from app.http.arguments import json_body
+from app.http.bodies import Fields, json_body
+from app.http.body_guard import USUAL_BODY_BYTES
 from app.http.errors import MethodNotAllowed, log_failure
 
 if TYPE_CHECKING:
@@ -38,11 +39,16 @@ class FastHandler(HTTPMessageDelegate):
     """One call that any page may make, without cookies: a subclass has ``get`` or ``post`` or both.
 
     A call whose caller goes away is carried out all the same, as part of it may have been done already.
+    ``max_body_bytes`` bounds the bodies of its route; None stands for the setting ``http.max_body_mb``.
+    ``writes`` are the methods that are refused while the disk is full.
     """
 
+    max_body_bytes: ClassVar[int | None] = USUAL_BODY_BYTES
+    writes: ClassVar[frozenset[str]] = frozenset({"GET", "POST"})
     get: ClassVar[Callable[..., Awaitable[None]] | None] = None
     post: ClassVar[Callable[..., Awaitable[None]] | None] = None
     session_token = None
+    public = True
 
     def __init__(
         self,
@@ -95,9 +101,9 @@ class FastHandler(HTTPMessageDelegate):
         except ValueError:
             raise HTTPError(400, f"expected at most {MAX_PARAMETERS:,} parameters") from None
 
-    def json_body(self) -> dict[str, Any]:
-        """The body as a JSON object, whatever its Content-Type says."""
-        return json_body(self.body)
+    def json_body(self, *names: str, given: Mapping[str, Any] | None = None) -> Fields:
+        """The body as a JSON object, whatever its Content-Type says; see ``app.http.bodies.json_body``."""
+        return json_body(self.body, *names, given=given)
 
     # Answering ------------------------------------------------------------------------------------------------------
 
@@ -107,7 +113,10 @@ class FastHandler(HTTPMessageDelegate):
                 raise Overloaded()
             if self.method == "OPTIONS":
                 return self._write(204, b"", self.dialect.preflight)
-            await self._verb(*self._parts)
+            verb = self._verb
+            if self.method in self.writes:
+                self._router.disk.require_room()
+            await verb(*self._parts)
         except Exception as error:
             log_failure(self.method, self.path, error)
             if self._status is None:
@@ -138,8 +147,7 @@ class FastHandler(HTTPMessageDelegate):
 
     def _refuse(self, error: Exception) -> None:
         answer = self.dialect.errors.answer(error, headers=self.request_headers)
-        closing = {"Connection": "close"} if self._router.in_flight.closing else {}
-        self._write(answer.status, _encode(answer.body) + b"\n", {**answer.headers, **closing})
+        self._write(answer.status, _encode(answer.body) + b"\n", answer.headers)
 
     def _write(self, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
         self._status = status
@@ -149,6 +157,8 @@ class FastHandler(HTTPMessageDelegate):
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Access-Control-Allow-Origin"] = "*"
         headers["Date"] = self._router.date()
+        if self._router.in_flight.leaving:
+            headers["Connection"] = "close"
         if status != 204:
             headers["Content-Length"] = str(len(body))
         for name, value in (extra or {}).items():

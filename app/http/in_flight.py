@@ -33,11 +33,12 @@ Observer = Callable[[FinishedRequest], None]
 class InFlightRequests:
     """Every request from the arrival of its headers to its answer, by the connection object that it came with.
 
-    ``closing`` is True once no more are taken. ``observers`` are called with each finished request, on the event loop,
-    so they must return at once.
+    ``draining`` is True once clients are to go elsewhere, ``closing`` once no more requests are taken. ``observers``
+    are called with each finished request, on the event loop, so they must return at once.
     """
 
     def __init__(self) -> None:
+        self.draining = False
         self.closing = False
         self.observers: list[Observer] = []
         self._arrived: dict[object, tuple[str, float]] = {}
@@ -45,14 +46,20 @@ class InFlightRequests:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to end, so that connections should not be used again."""
+        return self.draining or self.closing
+
     def arrive(self, request: object, method: str) -> None:
         """The headers of a request are there; its body may follow."""
         self._arrived[request] = method, time.monotonic()
 
     def receive(self, request: object) -> None:
-        """The whole request is there: from now on ``close`` waits for its answer."""
-        self._received.add(request)
-        self._idle.clear()
+        """The whole request is there: from now on ``close`` waits for its answer, unless it was answered before."""
+        if request in self._arrived:
+            self._received.add(request)
+            self._idle.clear()
 
     def finish(self, request: object, dialect: str, route: str, status: int | None) -> None:
         """It was answered, or its connection ended. A second call for one request does nothing."""

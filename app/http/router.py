@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass
+from http.client import responses
 from typing import Any, cast
 
 from tornado.httputil import (
@@ -15,14 +16,19 @@ from tornado.httputil import (
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
     RequestStartLine,
+    ResponseStartLine,
     format_timestamp,
 )
 from tornado.web import Application, RequestHandler
 
-from app.http.base import NotFoundHandler
+from app.errors import ThetaloopError
+from app.http.base import NotFoundHandler, json_line, page_headers
+from app.http.body_guard import USUAL_BODY_BYTES, BodyGuard, UnreadBodies
+from app.http.connections import Closable, Connections
 from app.http.dialect import Dialect
 from app.http.fast_handler import MAX_PARAMETERS, FastHandler, TooManyParameters
 from app.http.in_flight import InFlightRequests
+from app.services.disk import DataDisk
 from app.services.services import Services
 
 _ANY_CASE = re.compile(r"\(\?i:([^()]*)\)")
@@ -77,6 +83,8 @@ class RequestRouter(HTTPServerConnectionDelegate):
         dialects: Sequence[Dialect],
         services: Services,
         in_flight: InFlightRequests,
+        connections: Connections,
+        disk: DataDisk,
         unknown: Dialect,
         **settings: Any,
     ) -> None:
@@ -84,16 +92,23 @@ class RequestRouter(HTTPServerConnectionDelegate):
         routes = routes_of(dialects)
         self.services = services
         self.in_flight = in_flight
-        self._fast = [(re.compile(route.pattern), route) for route in routes if issubclass(route.handler, FastHandler)]
+        self.connections = connections
+        self.disk = disk
+        table = [(re.compile(route.pattern), route) for route in routes]
+        self._fast = [(pattern, route) for pattern, route in table if issubclass(route.handler, FastHandler)]
+        # Of the application's own table Tornado asks for a handler only once the body is here.
+        self._slow = [(pattern, route) for pattern, route in table if not issubclass(route.handler, FastHandler)]
+        self._unknown = Route("", NotFoundHandler, unknown, "")
+        self._unread = UnreadBodies(services.config.http.unread_mb * 2**20)
         self._application = Application(
             [
                 (route.pattern, route.handler, {"services": services, "dialect": route.dialect, "route": route.label})
-                for route in routes
-                if not issubclass(route.handler, FastHandler)
+                for _, route in self._slow
             ],
             default_handler_class=NotFoundHandler,
             default_handler_args={"services": services, "dialect": unknown, "route": ""},
             in_flight=in_flight,
+            disk=disk,
             log_function=self._finished,
             **settings,
         )
@@ -102,7 +117,8 @@ class RequestRouter(HTTPServerConnectionDelegate):
         self._date = (0, "")
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Tornado callback: a request begins on a connection."""
+        """Tornado callback: a connection waits for its next request."""
+        self.connections.waits(cast(Closable, server_conn))
         return _RoutingDelegate(self, server_conn, request_conn)
 
     def delegate_for(
@@ -114,10 +130,41 @@ class RequestRouter(HTTPServerConnectionDelegate):
             match = pattern.fullmatch(path)
             if match is not None:
                 handler: HTTPMessageDelegate = route.handler(self, route, conn, start_line, headers, match.groups())
-                return handler
+                return self._guarded(handler, route, conn, headers) if _has_body(headers) else handler
         if start_line.path.count("&") >= MAX_PARAMETERS:
-            return TooManyParameters(self, self._refusal, conn, start_line, headers, ())
-        return self._application.start_request(server_conn, conn)
+            refusal = TooManyParameters(self, self._refusal, conn, start_line, headers, ())
+            return self._guarded(refusal, self._refusal, conn, headers) if _has_body(headers) else refusal
+        delegate = self._application.start_request(server_conn, conn)
+        if not _has_body(headers):
+            return delegate
+        slow = (route for pattern, route in self._slow if pattern.fullmatch(path))
+        return self._guarded(delegate, next(slow, self._unknown), conn, headers)
+
+    def _guarded(
+        self, delegate: HTTPMessageDelegate, route: Route, conn: HTTPConnection, headers: HTTPHeaders
+    ) -> BodyGuard:
+        """The delegate behind the bounds on bodies of its route."""
+        most = self.services.config.http.max_body_mb * 2**20
+        limit: int | None = getattr(route.handler, "max_body_bytes", USUAL_BODY_BYTES)
+
+        def answer(error: ThetaloopError) -> None:
+            status = self._refuse(error, route, conn, headers)
+            self.in_flight.finish(conn, route.dialect.name, route.label, status)
+
+        return BodyGuard(delegate, most if limit is None else min(limit, most), self._unread, answer, conn.finish)
+
+    def _refuse(self, error: ThetaloopError, route: Route, conn: HTTPConnection, headers: HTTPHeaders) -> int:
+        """Write the answer to a request that no handler gets to see; return its status."""
+        answer = route.dialect.errors.answer(error, headers=headers)
+        body = json_line(answer.body)
+        sent = HTTPHeaders({"Content-Type": "application/json; charset=UTF-8", "Cache-Control": "no-store"})
+        sent["Content-Length"] = str(len(body))
+        sent.update(page_headers(route.handler, headers.get("Origin"), self.services.config.http.allowed_origins))
+        sent.update(answer.headers)
+        if self.in_flight.leaving:
+            sent["Connection"] = "close"
+        conn.write_headers(ResponseStartLine("", answer.status, responses.get(answer.status, "Unknown")), sent, body)
+        return answer.status
 
     def _finished(self, handler: RequestHandler) -> None:
         """Tornado callback: a handler of the application has answered, of whatever class it is."""
@@ -139,6 +186,10 @@ class RequestRouter(HTTPServerConnectionDelegate):
         return self._date[1]
 
 
+def _has_body(headers: HTTPHeaders) -> bool:
+    return "Content-Length" in headers or "Transfer-Encoding" in headers
+
+
 class _RoutingDelegate(HTTPMessageDelegate):
     """One request: its parts are passed to the delegate that its path asks for."""
 
@@ -150,6 +201,7 @@ class _RoutingDelegate(HTTPMessageDelegate):
 
     def headers_received(self, start_line: object, headers: HTTPHeaders) -> Awaitable[None] | None:
         line = cast(RequestStartLine, start_line)
+        self._router.connections.busy(cast(Closable, self._server_conn))
         self._router.in_flight.arrive(self._request_conn, line.method)
         self._delegate = self._router.delegate_for(line, headers, self._server_conn, self._request_conn)
         return self._delegate.headers_received(line, headers)

@@ -172,7 +172,7 @@ async def running_engine_process(config: Config, path: Path) -> AsyncIterator[No
             yield
         finally:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
+                async with asyncio.timeout(config.server.drain_seconds + _CLOSE_SECONDS):
                     await host.idle()
             await host.close()
 

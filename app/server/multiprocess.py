@@ -41,7 +41,7 @@ def serve(config: Config, announce: Announce | None, ready: Callable[[str, str],
             ProcessSpec(f"http-{number}", partial(_front, config, path, number, sockets, announce), sockets)
             for number, sockets in enumerate(shares)
         ]
-        family = Supervisor(ProcessSpec("engine", partial(_engine, config, path)), fronts)
+        family = Supervisor(ProcessSpec("engine", partial(_engine, config, path)), fronts, config.server.drain_seconds)
         family.run(lambda said: ready(url, "\n".join(filter(None, said))))
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import select
 import signal
@@ -42,8 +43,9 @@ _log = logging.getLogger("thetaloop")
 class ChildHandle:
     """A child's end; ``first`` unless it takes the place of one that died."""
 
-    def __init__(self, end: socket.socket, parent: int, first: bool) -> None:
+    def __init__(self, end: socket.socket, parent: int, first: bool, drain: float = 0) -> None:
         self.first = first
+        self._drain = drain
         self._end = end
         self._parent = parent
         self._stop = asyncio.Event()
@@ -83,7 +85,7 @@ class ChildHandle:
         self._stop.set()
         asyncio.get_running_loop().remove_reader(self._end)
         # Whatever happens now, even if something hangs: no process is left behind.
-        signal.alarm(_ALARM_SECONDS)
+        signal.alarm(_ALARM_SECONDS + math.ceil(self._drain))
 
     def _tell(self, **what: str) -> None:
         with contextlib.suppress(OSError):  # the parent is gone
@@ -105,9 +107,13 @@ class ProcessSpec:
 
 
 class Supervisor:
-    """The parent: ``first`` is ready before the others are started."""
+    """The parent: ``first`` is ready before the others are started.
 
-    def __init__(self, first: ProcessSpec, others: Sequence[ProcessSpec]) -> None:
+    ``drain`` is how many seconds children may take to end beyond the usual ones.
+    """
+
+    def __init__(self, first: ProcessSpec, others: Sequence[ProcessSpec], drain: float = 0) -> None:
+        self._drain = drain
         self._first = first
         self._others = others
         self._parts = [first, *others]
@@ -210,7 +216,7 @@ class Supervisor:
         try:
             part.pid = os.fork()
             if not part.pid:
-                self._live(part, ChildHandle(theirs, parent, first))
+                self._live(part, ChildHandle(theirs, parent, first, self._drain))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             theirs.close()
@@ -254,7 +260,7 @@ class Supervisor:
                 one.close()
             if part.end is not None:
                 part.end.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + _STOP_SECONDS + self._drain
         while any(part.pid for part in self._parts):
             if time.monotonic() > deadline:
                 for part in self._parts:

@@ -1,6 +1,6 @@
 """Accounts: adding researchers, signing in and out.
 
-Passwords are hashed by bcrypt on threads of their own, never on the event loop. A name that does not exist costs the
+Passwords are hashed by bcrypt on a thread of its own, never on the event loop. A name that does not exist costs the
 same time as a wrong password, and attempts are counted before the password is looked at, so that a hundred at once
 are no way around the limit.
 """
@@ -8,8 +8,11 @@ are no way around the limit.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
+import sys
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +23,26 @@ from typing import TypeVar
 import bcrypt
 
 from app.domain.user import User
-from app.errors import AdminsOnly, InvalidParameter, NameTaken, NotFound, NotSignedIn, TooManyFailures, WrongPassword
+from app.errors import (
+    AdminsOnly,
+    InvalidParameter,
+    NameTaken,
+    NotFound,
+    NotSignedIn,
+    SignInsBusy,
+    TooManyFailures,
+    WrongPassword,
+)
 from app.storage.store import Store
 
 SESSION_LIFETIME = timedelta(days=30)
 _FAILURES = 10
+_FAILURES_PER_ADDRESS = 60
+_FAILURES_UNTIL_SLOW = 20
+_SLOW_SECONDS = 2.0
+# At a quarter of a second each, whoever waits longest waits five seconds.
+_MAX_WAITING = 20
+_NICENESS = 10
 _WINDOW = timedelta(minutes=5)
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _MIN_LENGTH = 8
@@ -39,7 +57,8 @@ class Accounts:
     def __init__(self, store: Store, rounds: int = 12) -> None:
         self._store = store
         self._rounds = rounds
-        self._threads = ThreadPoolExecutor(2, "bcrypt")
+        self._thread = ThreadPoolExecutor(1, "bcrypt", initializer=_yield_to_others)
+        self._waiting = 0
         self._nobody = bcrypt.hashpw(secrets.token_bytes(16).hex().encode(), bcrypt.gensalt(rounds))
 
     async def add(self, name: str, password: str, *, admin: bool = False) -> User:
@@ -52,13 +71,9 @@ class Accounts:
         return user
 
     async def sign_in(self, name: str, password: str, address: str) -> str:
-        """The token of a new session; ``WrongPassword`` or ``TooManyFailures``."""
-        who = f"{sha256(name.encode('utf-8', 'replace')).hexdigest()}:{address}"
-        if await self._store.failures.count(who, _WINDOW, _FAILURES) >= _FAILURES:
-            raise TooManyFailures(_WINDOW.seconds // 60)
-        if not await self._is_password(name, password):
+        """The token of a new session; ``WrongPassword``, ``TooManyFailures`` or ``SignInsBusy``."""
+        if not await self._counted(name, password, address):
             raise WrongPassword()
-        await self._store.failures.forget(who)
         return await self.begin_session(User(name))
 
     async def begin_session(self, user: User) -> str:
@@ -83,9 +98,9 @@ class Accounts:
         """End all sessions of a user."""
         await self._store.sessions.remove_all(user.name)
 
-    async def change_password(self, user: User, password: str, new_password: str) -> None:
-        """Set a new password, given the old one; every session ends."""
-        if not await self._is_password(user.name, password):
+    async def change_password(self, user: User, password: str, new_password: str, address: str) -> None:
+        """Set a new password, given the old one, which is counted as in a sign-in; every session ends."""
+        if not await self._counted(user.name, password, address):
             raise InvalidParameter("password", "this is not your current password")
         await self.set_password(user.name, new_password)
 
@@ -116,8 +131,35 @@ class Accounts:
             raise AdminsOnly()
 
     def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False)
+        """End the thread."""
+        self._thread.shutdown(wait=False)
+
+    async def _counted(self, name: str, password: str, address: str) -> bool:
+        """Whether the password is right; an attempt that fails counts for its name, its address and for both.
+
+        Raises ``TooManyFailures`` where either limit is reached. A name that fails from many addresses is not locked,
+        as anybody could then lock anybody out: its attempts only take longer, right or wrong.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise SignInsBusy()
+        hashed = sha256(name.encode("utf-8", "replace")).hexdigest()
+        pair, by_address, by_name = f"{hashed}:{address}", f"from:{address}", f"name:{hashed}"
+        failures = self._store.failures
+        # Those of the pair come first: what they refuse does not count for everybody at the address.
+        for who, most in ((pair, _FAILURES), (by_address, _FAILURES_PER_ADDRESS)):
+            if await failures.count(who, _WINDOW, most) >= most:
+                raise TooManyFailures(_WINDOW.seconds // 60)
+        if await failures.count(by_name, _WINDOW, _FAILURES_UNTIL_SLOW) >= _FAILURES_UNTIL_SLOW:
+            await asyncio.sleep(_SLOW_SECONDS)
+        try:
+            right = await self._is_password(name, password)
+        except SignInsBusy:
+            await failures.take_back(pair, by_address, by_name)
+            raise
+        if right:
+            await failures.forget(pair)
+            await failures.take_back(by_address, by_name)
+        return right
 
     async def _is_password(self, name: str, password: str) -> bool:
         stored = await self._store.users.password_hash(name) if "\0" not in name else None
@@ -130,7 +172,19 @@ class Accounts:
         return await self._in_thread(bcrypt.hashpw, _digestible(password), bcrypt.gensalt(self._rounds))
 
     async def _in_thread(self, function: Callable[..., T], *arguments: bytes) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        if self._waiting >= _MAX_WAITING:
+            raise SignInsBusy()
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        finally:
+            self._waiting -= 1
+
+
+def _yield_to_others() -> None:
+    """Have the kernel prefer every other thread to this one, where priorities are those of threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _checked(password: str, parameter: str = "password") -> str:

@@ -92,7 +92,7 @@ class Sessions(Storage):
 
 
 class Failures(Storage):
-    """Attempts to sign in per name and address: counted before the password is checked, taken back on success."""
+    """Attempts to sign in by who makes them: counted before the password is checked, taken back on success."""
 
     @translate_outages
     async def count(self, who: str, window: timedelta, limit: int) -> int:
@@ -108,6 +108,11 @@ class Failures(Storage):
             except errors.DuplicateKeyError:  # two first attempts at once: the other's row is there now
                 continue
             return int(row["before"]) if row else 0
+
+    @translate_outages
+    async def take_back(self, *who: str) -> None:
+        """Drop the attempt that was noted last for each of them: it was none that failed."""
+        await self.db.failures.update_many({"_id": {"$in": who}}, {"$pop": {"at": 1}})
 
     @translate_outages
     async def forget(self, who: str) -> None:

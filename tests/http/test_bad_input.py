@@ -106,6 +106,9 @@ def test_objects_in_a_body_are_held_to_the_same_bounds(researcher: Researcher, v
 def test_a_body_that_is_no_object_is_refused(researcher: Researcher, body: bytes) -> None:
     experiment = researcher.create(**COUNTING)
     for url in (f"/getaction/{experiment.id}", f"/setreward/{experiment.id}", "/exp", "/login"):
+        if url == "/login" and len(body) > 16 * 2**10:
+            assert researcher.http.post(url, content=body).status_code == 413
+            continue
         refused(researcher.http.post(url, content=body), "body", "")
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
+from pymongo.database import Database
 from tornado.web import create_signed_value
 
+from app.errors import TooManyFailures, WrongPassword
+from app.services.accounts import Accounts
+from app.storage.client import connect
+from app.storage.store import Store
 from tests.servers import COUNTING, PASSWORD, SECRET, Researcher, Server
 
 
@@ -108,6 +116,75 @@ def test_a_well_signed_cookie_with_a_token_of_no_session_is_nobody(server: Serve
         assert client.get("/exp").status_code == 401
 
 
+@pytest.fixture(autouse=True)
+def no_failures_yet(database: Database[dict[str, Any]]) -> None:
+    """All tests call from one address, whose failures are counted together."""
+    database.failures.delete_many({})
+
+
+@asynccontextmanager
+async def opened_accounts(mongo: str, database_name: str, rounds: int = 4) -> AsyncIterator[Accounts]:
+    """Accounts straight on the database, with passwords that cost little."""
+    store = Store(connect(mongo, database_name))
+    accounts = Accounts(store, rounds)
+    yield accounts
+    accounts.close()
+    await store.close()
+
+
+def test_one_address_cannot_try_a_password_on_name_after_name(mongo: str, database_name: str) -> None:
+    async def scenario() -> None:
+        async with opened_accounts(mongo, database_name) as accounts:
+            await accounts.add("sprayed", PASSWORD)
+            for number in range(59):
+                with pytest.raises(WrongPassword):
+                    await accounts.sign_in(f"name-{number}", "password1", "192.0.2.1")
+            await accounts.sign_in("sprayed", PASSWORD, "192.0.2.1")  # does not count, and forgives nothing
+            with pytest.raises(WrongPassword):
+                await accounts.sign_in("name-60", "password1", "192.0.2.1")
+            with pytest.raises(TooManyFailures):
+                await accounts.sign_in("sprayed", PASSWORD, "192.0.2.1")
+            assert await accounts.sign_in("sprayed", PASSWORD, "192.0.2.2")
+
+    asyncio.run(scenario())
+
+
+def test_a_name_that_fails_from_everywhere_is_slowed_down_and_not_locked(mongo: str, database_name: str) -> None:
+    async def scenario() -> float:
+        async with opened_accounts(mongo, database_name) as accounts:
+            await accounts.add("hunted", PASSWORD)
+            for number in range(20):
+                with pytest.raises(WrongPassword):
+                    await accounts.sign_in("hunted", "a wrong guess", f"192.0.2.{number}")
+            started = time.monotonic()
+            assert await accounts.sign_in("hunted", PASSWORD, "198.51.100.1")
+            return time.monotonic() - started
+
+    assert asyncio.run(scenario()) > 1.9
+
+
+def test_of_a_crowd_that_signs_in_those_beyond_twenty_are_told_to_come_back(mongo: str, database_name: str) -> None:
+    async def scenario() -> list[str]:
+        async with opened_accounts(mongo, database_name, rounds=11) as accounts:
+            await accounts.add("patient", PASSWORD)
+            calls = [accounts.sign_in(f"nobody-{n}", "x", f"192.0.2.{n}") for n in range(60)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            for _ in range(2):  # who was sent away is not counted as having failed
+                assert await accounts.sign_in("patient", PASSWORD, "192.0.2.59")
+            return [type(outcome).__name__ for outcome in outcomes]
+
+    outcomes = asyncio.run(scenario())
+    assert outcomes.count("WrongPassword") >= 20
+    assert outcomes.count("SignInsBusy") >= 20
+    assert len(outcomes) == outcomes.count("WrongPassword") + outcomes.count("SignInsBusy")
+
+
+def test_changing_a_password_counts_failures_as_signing_in_does(researcher: Researcher) -> None:
+    wrong = {"password": "not mine", "new_password": "another password"}
+    statuses = [researcher.http.put("/user", json=wrong).status_code for _ in range(12)]
+    assert statuses == [400] * 10 + [429] * 2
+
+
 def test_a_wrong_password_and_an_unknown_name_are_answered_alike(server: Server, anybody: httpx.Client) -> None:
     server.add_account("well-known")
     wrong = anybody.post("/login", json=credentials("well-known", "wrong password"))
@@ -160,7 +237,7 @@ def test_the_right_password_clears_the_count(server: Server, anybody: httpx.Clie
         credentials(""),
         {"username": ["a"], "password": {}},
         {"username": "a", "password": None},
-        credentials("a", "x" * 20_000),
+        credentials("a", "x" * 12_000),
     ],
     ids=lambda body: str(body)[:40],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.servers import COUNTING, Researcher, Server
+from tests.servers import COUNTING, PASSWORD, Researcher, Server
 
 CLIENT = "http://client.example:5000"
 
@@ -34,6 +34,19 @@ def test_the_cookie_is_no_good_on_other_sites_pages(researcher: Researcher, head
     assert researcher.http.get("/exp", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
     own = f"http://{researcher.http.base_url.netloc.decode()}"
     assert researcher.http.get("/exp", headers={"Origin": own}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/login", "/user", "/logout"])
+def test_no_foreign_page_signs_a_browser_in_or_out(server: Server, researcher: Researcher, path: str) -> None:
+    """A form with enctype text/plain needs no preflight, and the victim would then write into another's account."""
+    body = {"username": researcher.name, "password": PASSWORD}
+    with server.client() as victim:  # without a cookie so far
+        for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+            answer = victim.post(path, json=body, headers={"Content-Type": "text/plain", **headers})
+            assert answer.status_code == 403
+            assert "Set-Cookie" not in answer.headers
+        own = f"http://{victim.base_url.netloc.decode()}"
+        assert victim.post("/login", json=body, headers={"Origin": own}).status_code == 200
 
 
 def test_an_allowed_origin_is_answered_as_browsers_want_it(start: Callable[..., Server]) -> None:

@@ -12,6 +12,8 @@ class SignInPage(PageHandler):
     """``/ui/sign-in``; as long as there is no account, it says how to make one."""
 
     open = True
+    writes = frozenset()
+    max_body_bytes = 64 * 2**10  # a form writes a character in up to twelve
 
     async def get(self) -> None:
         """The form, or straight on for whoever is signed in."""
@@ -50,6 +52,7 @@ class SignOut(PageHandler):
     """``/ui/sign-out``: a form, so that no link or picture can sign anybody out."""
 
     open = True
+    writes = frozenset()
 
     async def post(self) -> None:
         """End this session."""

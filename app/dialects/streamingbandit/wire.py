@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -51,7 +52,7 @@ _EXPECTED = {
 _validator = Draft202012Validator(EXPERIMENT)
 
 
-def draft_of(body: dict[str, Any]) -> tuple[ExperimentSpec, str]:
+def draft_of(body: Mapping[str, Any]) -> tuple[ExperimentSpec, str]:
     """Return the experiment that a body describes, and the note on it; ``InvalidParameter`` names what is wrong."""
     known = {name: _natural(name, body[name]) for name in EXPERIMENT["properties"] if name in body}
     for error in sorted(_validator.iter_errors(known), key=lambda error: error.validator == "if"):

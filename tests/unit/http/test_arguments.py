@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.errors import InvalidParameter
-from app.http.arguments import ROW_BYTES, json_body, json_object, text, whole
+from app.http.arguments import ROW_BYTES, json_object, text, whole
 
 
 @pytest.mark.parametrize(("value", "number"), [(3, 3), ("3", 3), (" 3 ", 3), (3.0, 3), ("-3", -3), ("003", 3)])
@@ -30,13 +30,6 @@ def test_text_is_not_empty_and_not_too_long() -> None:
     for value in (None, "", 7, "x" * 6):
         with pytest.raises(InvalidParameter, match=r"^t: "):
             text("t", value, 5)
-
-
-@pytest.mark.parametrize("body", [b"[]", b"7", b"{", b'{"a": NaN}', b'{"a": 1e999}', b"\xff", b"[" * 100_000])
-def test_a_body_is_a_json_object(body: bytes) -> None:
-    with pytest.raises(InvalidParameter, match=r"^body: expected"):
-        json_body(body)
-    assert json_body(b"") == {}
 
 
 def test_an_object_may_come_as_text_and_has_a_bound() -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from app.errors import InvalidParameter
-from app.http.batches import answer_each, batch_items
+from app.http.batches import answer_each
 
 
 def test_each_item_has_its_answer_or_its_error_in_order() -> None:
@@ -21,13 +19,24 @@ def test_each_item_has_its_answer_or_its_error_in_order() -> None:
         return 2 * value
 
     async def scenario() -> list[Any]:
-        return await answer_each([double(value) for value in (1, 2, 3)], str)
+        return await answer_each([(1, double(value)) for value in (1, 2, 3)], str)
 
     assert asyncio.run(scenario()) == [2, "value: expected another one", 6]
 
 
-@pytest.mark.parametrize("items", [None, {}, [], [1, 2, 3], "ab"])
-def test_a_batch_is_an_array_within_bounds(items: Any) -> None:
-    with pytest.raises(InvalidParameter, match="items: expected an array of 1 to 2 objects"):
-        batch_items("items", items, 2)
-    assert batch_items("items", [1, 2], 2) == [1, 2]
+def test_other_work_has_its_turn_while_a_large_batch_begins() -> None:
+    turns: list[str] = []
+
+    async def call(number: int) -> None:
+        turns.append(f"item {number}")
+
+    async def other() -> None:
+        turns.append("other")
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(other()))
+        await answer_each([(2**20, call(number)) for number in range(8)], str)
+
+    asyncio.run(scenario())
+    assert len(turns) == 9
+    assert turns.index("other") < 4

@@ -11,18 +11,20 @@ from typing import Any
 
 import httpx
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import RequestHandler
 
 from app.config import Config
 from app.errors import Overloaded
 from app.http.base import JsonHandler
+from app.http.connections import Connections
 from app.http.dialect import Dialect
 from app.http.fast_handler import FastHandler
 from app.http.in_flight import FinishedRequest, InFlightRequests
 from app.http.router import RequestRouter
 from app.http.streaming import FLUSH_BYTES, StreamingHandler
+from app.server.http_server import BoundedServer
+from app.services.disk import DataDisk
 
 
 class Quick(FastHandler):
@@ -101,9 +103,11 @@ async def running() -> AsyncIterator[Running]:
     WAITING = _Events(asyncio.Event(), asyncio.Event())
     in_flight, finished = InFlightRequests(), asyncio.Queue[FinishedRequest]()
     in_flight.observers.append(finished.put_nowait)
-    services: Any = SimpleNamespace(config=Config())
-    router = RequestRouter([DIALECT], services, in_flight, unknown=Dialect("rest", []), cookie_secret="a secret")
-    server = HTTPServer(router, max_body_size=1_000)
+    services: Any = SimpleNamespace(config=Config.of({"http.unread_mb": 1}))
+    connections, disk = Connections(100), DataDisk(None, 0)
+    unknown = Dialect("rest", [])
+    router = RequestRouter([DIALECT], services, in_flight, connections, disk, unknown=unknown, cookie_secret="a secret")
+    server = BoundedServer(router, max_body_size=2**62)
     socket, port = bind_unused_port()
     server.add_socket(socket)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -158,18 +162,75 @@ def test_an_answer_that_breaks_off_has_no_status() -> None:
     scenario(test)
 
 
-@pytest.mark.parametrize("body", [b"12345", b"x" * 2_000], ids=["half", "too large"])
 @pytest.mark.parametrize("path", ["/v1/quick/a", "/v1/slow/a"])
-def test_a_request_that_never_arrives_whole_has_no_status(path: str, body: bytes) -> None:
+def test_a_request_that_never_arrives_whole_has_no_status(path: str) -> None:
     async def test(server: Running) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        length = 10 if len(body) < 10 else len(body)
-        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345".encode())
         writer.write_eof()
         await reader.read()
         writer.close()
         await writer.wait_closed()
         assert await server.observed() == ("", "", "POST", None)
+
+    scenario(test)
+
+
+CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 2000000\r\n\r\n",
+        b"Content-Length: 2000000\r\n\r\n" + b"x" * 100_000,
+        b"Content-Length: 2000000\r\nExpect: 100-continue\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK * 17,
+    ],
+    ids=["nothing sent", "some sent", "asked before", "in chunks"],
+)
+@pytest.mark.parametrize("path", ["/v1/quick/a", "/v1/slow/a"])
+def test_a_body_that_is_too_long_is_answered_before_it_is_read(path: str, rest: bytes) -> None:
+    async def test(server: Running) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + rest)
+        answer = await asyncio.wait_for(reader.read(), 10)  # to the end: what is not read ends the connection
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"the body is longer than the 1 MiB that this call takes" in answer
+        assert answer.count(b"HTTP/1.1") == 1
+        writer.close()
+        await writer.wait_closed()
+        assert await server.observed() == ("own", f"{path[:-1]}*", "POST", 413)
+
+    scenario(test)
+
+
+def test_a_connection_goes_on_once_a_refused_body_was_sent_to_its_end() -> None:
+    async def test(server: Running) -> None:
+        for content, status in ((b"x" * 2**21, 413), (b"", 405)):
+            answer = await server.client.post("/v1/quick/a", content=content)
+            assert answer.status_code == status
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            await server.observed()
+
+    scenario(test)
+
+
+def test_of_the_bodies_that_are_not_here_whole_the_oldest_are_refused_beyond_their_bound() -> None:
+    async def test(server: Running) -> None:
+        head = b"POST /v1/quick/a HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"
+        connections = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(head + b"x" * 600_000)  # each for ever silent after this
+            await writer.drain()
+            connections.append((reader, writer))
+        first = await asyncio.wait_for(connections[0][0].readline(), 10)
+        assert first.startswith(b"HTTP/1.1 503 ")
+        assert (await server.client.post("/v1/quick/a", content=b"x" * 1_000)).status_code == 405
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
 
     scenario(test)
 

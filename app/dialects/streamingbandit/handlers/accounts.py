@@ -6,9 +6,14 @@ from app.errors import InvalidParameter
 from app.http.arguments import text
 from app.http.base import JsonHandler
 
+_MAX_BODY = 16 * 2**10
+
 
 class Login(JsonHandler):
     """``/login``."""
+
+    writes = frozenset()  # who signs in may see what there is
+    max_body_bytes = _MAX_BODY
 
     async def post(self) -> None:
         """Sign in and set the session cookie; ``WrongPassword`` or ``TooManyFailures`` otherwise."""
@@ -21,6 +26,8 @@ class Login(JsonHandler):
 
 class Logout(JsonHandler):
     """``/logout``."""
+
+    writes = frozenset()
 
     async def get(self) -> None:
         """End this session and clear the cookie."""
@@ -35,6 +42,8 @@ class Logout(JsonHandler):
 class LogoutEverywhere(JsonHandler):
     """``/logout/everywhere``."""
 
+    writes = frozenset()
+
     async def post(self) -> None:
         """End all sessions of whoever is signed in."""
         await self.services.accounts.sign_out_everywhere(await self.require_user())
@@ -44,6 +53,8 @@ class LogoutEverywhere(JsonHandler):
 
 class UserHandler(JsonHandler):
     """``/user``."""
+
+    max_body_bytes = _MAX_BODY
 
     async def get(self) -> None:
         """Answer who is signed in."""
@@ -69,7 +80,7 @@ class UserHandler(JsonHandler):
         body = self.json_body()
         password = text("password", body.get("password"), 10_000)
         new_password = text("new_password", body.get("new_password"), 10_000)
-        await self.services.accounts.change_password(user, password, new_password)
+        await self.services.accounts.change_password(user, password, new_password, self.request.remote_ip or "")
         self.set_session(await self.services.accounts.begin_session(user))
         self.send({"status": "success"})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.dialects.streamingbandit.wire import created_row, default_row, draft_of, experiment_row, revision_row
 from app.domain.experiment import Experiment
 from app.errors import ForeignOrigin
@@ -11,6 +13,8 @@ from app.http.base import JsonHandler
 
 class ExperimentsHandler(JsonHandler):
     """``/exp``."""
+
+    max_body_bytes = None
 
     async def get(self) -> None:
         """Answer the caller's experiments by id."""
@@ -27,6 +31,8 @@ class ExperimentsHandler(JsonHandler):
 
 class OneExperiment(JsonHandler):
     """``/exp/EXP_ID``."""
+
+    max_body_bytes = None
 
     async def get(self, exp_id: str) -> None:
         """Answer all properties of an experiment."""
@@ -108,12 +114,18 @@ class Restore(JsonHandler):
 class CheckHandler(JsonHandler):
     """``/exp/check``."""
 
+    writes = frozenset()
+
+    max_body_bytes = None
+
     async def post(self) -> None:
         """Answer what is wrong with scripts; nothing is stored."""
         await self.require_user()
         body = self.json_body()
+        body.open("scripts")
         scripts = body.get("scripts", body)
-        draft, _ = draft_of({"name": "check", **(scripts if isinstance(scripts, dict) else {"get_context": scripts})})
+        given = scripts if isinstance(scripts, Mapping) else {"get_context": scripts}
+        draft, _ = draft_of({"name": "check", **given})
         self.send({"errors": await self.services.experiments.check(draft.scripts)})
 
 

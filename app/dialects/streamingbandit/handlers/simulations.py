@@ -41,7 +41,7 @@ class SimulateHandler(StreamingHandler):
     async def post(self, exp_id: str) -> None:
         """Run a simulation; with ``commit`` its theta replaces the live one."""
         experiment = await self.owned(exp_id)
-        plan, verbose = wire.plan_of(self._given() | self.json_body())
+        plan, verbose = wire.plan_of(self._given() | dict(self.json_body()))
         await self._answer(experiment, plan, verbose)
 
     def on_connection_close(self) -> None:
@@ -107,7 +107,7 @@ class SimulationsHandler(JsonHandler):
     async def post(self, exp_id: str) -> None:
         """Start a run in the background."""
         experiment = await self.owned(exp_id)
-        plan, _ = wire.plan_of(self.json_body())
+        plan, _ = wire.plan_of(dict(self.json_body()))
         self.send({"run": await self.services.simulations.start(experiment, plan)})
 
 

@@ -6,6 +6,7 @@ that nobody can have this server read what it did not write.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -40,10 +41,15 @@ _encode = msgspec.msgpack.Encoder().encode
 class Try(JsonHandler):
     """``/exp/EXP_ID/try``."""
 
+    writes = frozenset()
+
+    max_body_bytes = None
+
     async def post(self, exp_id: str) -> None:
         """Run some of the scripts, with those of the body in place of the saved ones; nothing is kept."""
         user = await self.require_user()
         body = self.json_body()
+        body.open("scripts")
         trial = trial_of(body, self._advice(exp_id, body.get("advice_id")))
         tried = await self.services.trials.make(user, exp_id, trial)
         row = trial_row(exp_id, trial, tried)
@@ -71,13 +77,13 @@ def _purpose(exp_id: str) -> str:
     return f"trial of {exp_id}"
 
 
-def trial_of(body: dict[str, Any], advice: Advice | None) -> Trial:
+def trial_of(body: Mapping[str, Any], advice: Advice | None) -> Trial:
     """Return the trial that a body describes; ``advice`` is the decision from which it continues."""
     given = {name: json_object(name, body[name]) for name in ("context", "action", "reward") if _is_given(body, name)}
     if advice is not None:
         given |= {"context": advice.context, "action": advice.action}
     scripts = body.get("scripts") or {}
-    if not isinstance(scripts, dict):
+    if not isinstance(scripts, Mapping):
         raise InvalidParameter("scripts", "expected an object with scripts by their names")
     draft, _ = draft_of({"name": "trial", **{name: scripts[name] for name in SCRIPTS if name in scripts}})
     start = body.get("start") or "current"
@@ -94,7 +100,7 @@ def trial_of(body: dict[str, Any], advice: Advice | None) -> Trial:
     )
 
 
-def _is_given(body: dict[str, Any], name: str) -> bool:
+def _is_given(body: Mapping[str, Any], name: str) -> bool:
     return body.get(name) not in (None, "")
 
 
