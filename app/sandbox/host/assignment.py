@@ -157,9 +157,9 @@ class Assignment(Generic[W]):
             slot.expired = True
 
     def expire_spares(self) -> None:
-        """Record that the spare workers must serve nobody."""
+        """Record that the spare workers must serve nobody, those that are being started included."""
         for slot in self.slots:
-            if slot.key is None and slot.worker is not None:
+            if slot.key is None:
                 slot.expired = True
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class Assignment(Generic[W]):
         return not is_spare and (now - worker.born > MAX_LIFETIME_SECONDS or now - worker.used > self._idle_seconds)
 
     def _spare(self) -> Slot[W] | None:
-        spares = [slot for slot in self.slots if slot.key is None]
+        spares = [slot for slot in self.slots if slot.key is None and not slot.expired]
         return next((slot for slot in spares if slot.worker is not None), spares[0] if spares else None)
 
     def _make_room(self, changes: PoolChanges[W]) -> Slot[W] | None:

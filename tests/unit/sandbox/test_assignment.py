@@ -240,6 +240,20 @@ def test_an_expired_key_or_spare_serves_nobody_again() -> None:
     assert bench.killed == [spare, worker]
 
 
+def test_a_spare_that_is_being_started_when_spares_expire_serves_nobody() -> None:
+    bench = Bench(max_workers=3, fork_ahead=True)
+    bench.assign()
+    (spare,) = bench.starting
+    bench.pool.expire_spares()
+    request = bench.ask("a")
+    assert request.slot is not spare
+    unwanted = bench.ready()
+    assert bench.killed == [unwanted]
+    assert spare not in bench.pool.slots
+    worker = bench.ready()
+    assert bench.leases == {request: worker}
+
+
 @pytest.mark.parametrize("seed", range(200))
 def test_in_any_order_of_events_the_rules_hold(seed: int) -> None:
     draw = random.Random(seed)
