@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from app.domain.requests import ActionAnswer, ActionRequest, RewardAnswer, RewardRequest
-from app.engine.trial import Trial, Tried
+from app.domain.trial import Trial, Tried
 from app.sandbox.protocol import Fault
 
 

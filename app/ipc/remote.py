@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from app.domain.requests import ActionAnswer, ActionRequest, RewardAnswer, RewardRequest
+from app.domain.trial import Trial, Tried
 from app.engine.limits import Limits
-from app.engine.trial import Trial, Tried
 from app.errors import EngineAway, EngineLost, KeyRefused, Overloaded
 from app.ipc.client import EngineClient
 from app.ipc.frames import ActionMessage, ActionResponse, Invoke, RewardMessage, RewardResponse

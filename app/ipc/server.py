@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from app.domain.requests import ActionAnswer, RewardAnswer
+from app.domain.trial import Trial
 from app.engine.engine import Engine, LiveExperiment
-from app.engine.trial import Trial, Trials
+from app.engine.trial import Trials
 from app.errors import ThetaloopError
 from app.ipc.frames import (
     ActionMessage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.config import Config
-from app.engine.api import EngineAPI, ScriptChecker
+from app.engine.api import EngineAPI, ExperimentAPI, ScriptChecker
 from app.services.accounts import Accounts
 from app.services.catalogue import Catalogue
 from app.services.experiments import ExperimentService
@@ -15,6 +15,9 @@ from app.services.simulations import SimulationService
 from app.services.statistics import Statistics
 from app.services.trials import TrialService
 from app.storage.store import Store
+
+# Handlers of APIs name the live experiments that they get from ``Services.engine``, and know no engine.
+__all__ = ["ExperimentAPI", "Services"]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from app.domain.trial import Failure, Trial, Tried
 from app.domain.user import User
 from app.engine.api import TrialAPI
-from app.engine.trial import Failure, Trial, Tried
 from app.errors import KeyRefused, NotYours
 from app.services.experiments import ExperimentService
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from app.dialects.streamingbandit.wire import action_answer, reward_answer
 from app.domain.requests import ActionRequest, RewardRequest
-from app.engine.api import ExperimentAPI
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text
 from app.http.auth import ExperimentKey
 from app.http.batches import answer_each
 from app.http.bodies import Fields, Raw, json_item
 from app.http.fast_handler import FastHandler
+from app.services.services import ExperimentAPI
 
 _MAX_ITEMS = 1_000
 _KEY = ExperimentKey("key")

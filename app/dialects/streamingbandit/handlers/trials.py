@@ -16,7 +16,7 @@ from app.domain.experiment import SCRIPTS
 from app.domain.outcomes import propensity_of
 from app.domain.simulation import new_seed
 from app.domain.theta import ThetaKey, joined
-from app.engine.trial import Change, Trial, Tried
+from app.domain.trial import Change, Trial, Tried
 from app.errors import InvalidParameter
 from app.http.arguments import json_object, text, whole
 from app.http.base import JsonHandler
