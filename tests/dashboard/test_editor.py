@@ -264,7 +264,8 @@ def test_rewards_are_tried_one_by_one_for_the_action_above_them(signed_in: Visit
     expect(action).to_have_text(chosen)
     write(page, "get_action", "\nself.action['propensity'] = 2")
     page.get_by_role("button", name="Get an action").click()
-    expect(action).to_contain_text("no number from 0 to 1")
+    expect(page.locator("#try-failed")).to_contain_text("propensity")
+    expect(action).to_have_text("No action.")
 
 
 @pytest.mark.slow
