@@ -111,18 +111,18 @@ class CallQueue(Generic[C]):
         while self._queue:
             self._give_up_late(away)
             if batch := self._take():
-                away = await self._work_off(Batch(batch, self.put_back))
+                away = await self._work_off(Batch(batch, self.put_back), away)
         self._task = None
 
-    async def _work_off(self, batch: Batch[C]) -> bool:
-        """Work on a batch; return whether it failed because MongoDB was away."""
+    async def _work_off(self, batch: Batch[C], away: bool) -> bool:
+        """Work on a batch; return whether MongoDB is away, which it was before if ``away``."""
         had_time = batch.deadline - time.monotonic() > _LITTLE_SECONDS
         try:
             await self._work(batch)
         except Exception as error:
             batch.fail_all(error)
-            # With its time all but over it fails although MongoDB is there.
-            return had_time and isinstance(error, StoreUnavailable | OutcomeUnknown)
+            # With its time all but over it fails although MongoDB is there, and tells nothing new.
+            return (had_time or away) and isinstance(error, StoreUnavailable | OutcomeUnknown)
         return False
 
     def _give_up_late(self, away: bool) -> None:

@@ -187,3 +187,20 @@ def test_a_call_too_large_for_the_bounds_waits_alone() -> None:
         await line.idle()
 
     asyncio.run(story())
+
+
+def test_an_outage_goes_on_for_calls_behind_one_that_had_no_time_left_to_see_it() -> None:
+    async def story() -> None:
+        async def outage(batch: Batch[Any]) -> None:
+            await asyncio.sleep(max(0.0, batch.deadline - time.monotonic()))
+            raise StoreUnavailable
+
+        line = queue(outage, batch=1)
+        made = [action("a", seconds=1.1), action("b", seconds=1.15), action("c", seconds=1.15)]
+        for call in made:
+            line.add(call)
+        for call in made:
+            with pytest.raises(StoreUnavailable):
+                await call.promise  # type: ignore[misc]
+
+    asyncio.run(story())
