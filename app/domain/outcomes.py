@@ -55,7 +55,6 @@ def value_of(reward: dict[str, Any]) -> float | None:
 
     A boolean counts as 0 or 1, a list of numbers as their sum.
 
-
     >>> value_of({"value": 2}), value_of({"text": "x", "click": True}), value_of({"clicks": [1, 0, 1]}), value_of({})
     (2.0, 1.0, 2.0, None)
     """

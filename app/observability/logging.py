@@ -43,11 +43,9 @@ def _formatter(form: str) -> logging.Formatter:
     if form == JSON:
         last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        last += [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=_traceback)]
+        traceback = structlog.dev.plain_traceback
+        last += [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=traceback)]
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=last)
-
-
-_traceback = structlog.dev.plain_traceback
 
 
 @dataclass
